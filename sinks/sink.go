@@ -1,0 +1,29 @@
+// Package sinks holds the contract between the engine and its outputs. Each connector is a package below. They know epochs,
+// markers and Arrow, and nothing of SQL or plans.
+package sinks
+
+import (
+	"context"
+
+	"github.com/streamsql/streamsql/changelog"
+)
+
+// Marker says which epoch a sink has made visible, in the sink's own medium.
+type Marker struct {
+	Engine     string // engine id
+	Generation uint64
+	Epoch      changelog.Epoch
+}
+
+// Sink makes epochs visible in an external medium, each exactly once.
+type Sink interface {
+	// Open recovers the medium (completing or undoing what a crash left) and returns the last published marker; ok is false if
+	// the medium holds none. It fences writers of older generations where the medium allows it.
+	Open(ctx context.Context, self Marker) (m Marker, ok bool, err error)
+	// Publish makes the epochs up to m visible (or safely staged, behind its own roll policy) together with m, atomically:
+	// after a crash either all of it is there with the marker or nothing. changes are consolidated, in epoch order.
+	Publish(ctx context.Context, m Marker, changes []*changelog.Batch) error
+	// Finish makes everything staged visible: the query has ended or the engine stops cleanly.
+	Finish(ctx context.Context) error
+	Close() error
+}
