@@ -39,7 +39,9 @@ type Props struct {
 	Bounded bool
 }
 
-// ColWatermark says that no further output row has a value of column Col below W - Lag.
+// ColWatermark says that no further output row has a value of column Col below W - Lag, where W is the operator's output
+// watermark. Operators hand W on as it is: what they hold back for lateness is in Lag. The window_end of closed windows is
+// above W: its Lag is -1.
 type ColWatermark struct {
 	Col int
 	Lag int64 // microseconds
@@ -127,23 +129,29 @@ type Window struct {
 	ProcTime bool   // Time is the epoch's clock; windows close by it
 }
 
-// WindowExpand appends window_start, window_end and window_time to each row, once per window the row is in (Tumble,
-// Hop, Cumulate). It is used where an aggregation on the window could not be recognised.
+// WindowExpand appends window_start, window_end and window_time (window_end less one microsecond), all of the time column's
+// type, to each row, once per window the row is in (Tumble, Hop, Cumulate). It is used where an aggregation on the window
+// could not be recognised.
 type WindowExpand struct{ Window Window }
 
-// SessionExpand appends window_start, window_end and window_time of the row's session. As sessions grow and merge, rows
-// are taken back and put out again. State: the rows of open sessions.
+// SessionExpand appends window_start, window_end and window_time of the row's session to all its input columns (a hidden
+// RowWatermark column too, as any other). As sessions grow and merge, rows are taken back and put out again. State: the rows
+// of open sessions.
 type SessionExpand struct {
-	Window    Window
-	Partition []int // columns; the session key
-	Lateness  int64 // allowed lateness, microseconds
+	Window       Window
+	Partition    []int // columns; the session key
+	Lateness     int64 // allowed lateness, microseconds
+	Emit         Emission
+	RowWatermark int // hidden input column, or -1
+	OnLate       Policy
+	OnError      Policy
 }
 
 // AggCall is one aggregate of an Aggregate or WindowAggregate.
 type AggCall struct {
-	Fn       string      // expr.Aggregate.ID
-	Args     []int       // input columns (computed by a Project below), already of the overload's types
-	Filter   int         // boolean input column of FILTER (WHERE ...), or -1
+	Fn       string // expr.Aggregate.ID
+	Args     []int  // input columns (computed by a Project below), already of the overload's types
+	Filter   int    // boolean input column of FILTER (WHERE ...), or -1
 	Distinct bool
 	OrderBy  []SortKey   // ORDER BY inside the call, for string_agg, array_agg, first_value, last_value
 	Extra    []expr.Expr // constant arguments (string_agg's separator when constant is still an Args column)
@@ -172,12 +180,15 @@ type Aggregate struct {
 	Keys []int
 	Aggs []AggCall
 	// Close is the index in Keys of a column that the input's watermark bounds: groups whose value the watermark has
-	// passed (value <= W - CloseLag) are final and dropped. -1: groups stay.
-	Close    int
-	CloseLag int64
-	Emit     Emission
-	TTL      int64 // microseconds of the epoch's clock since a group's last change until it is forgotten; 0: never
-	OnError  Policy
+	// passed (value <= W - CloseLag) are final and dropped. -1: groups stay. A row whose RowWatermark has passed its own
+	// group in that sense is late.
+	Close        int
+	CloseLag     int64
+	Emit         Emission
+	TTL          int64 // microseconds of the epoch's clock since a group's last change until it is forgotten; 0: never
+	RowWatermark int   // hidden input column, or -1
+	OnLate       Policy
+	OnError      Policy
 }
 
 // WindowAggregate groups by Keys and a window of rows that are not expanded: HOP and CUMULATE aggregate slices once and merge
