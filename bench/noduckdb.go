@@ -1,0 +1,7 @@
+//go:build noduck
+
+package main
+
+import "github.com/streamsql/streamsql/bench/harness"
+
+var optionalSides []harness.Side
