@@ -140,3 +140,12 @@ func CodeOf(err error) Code {
 func NotSupported(span Span, format string, args ...any) *Error {
 	return &Error{Code: CodeNotSupported, Msg: "not supported yet: " + fmt.Sprintf(format, args...), Span: span}
 }
+
+// AsError returns err as an Error: itself if it is or wraps one, else an internal error with its text.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: CodeInternal, Msg: err.Error()}
+}
