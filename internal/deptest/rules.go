@@ -32,12 +32,12 @@ var Floors = []Floor{
 		Why:      "the planner is a pure function of text and catalog: no execution, no state, no connectors",
 	},
 	{
-		Packages: []string{"vfs/..."},
+		Packages: []string{"state/vfs"},
 		Why:      "the file system is below everything that keeps files",
 	},
 	{
 		Packages: []string{"state/..."},
-		May:      []string{"types", "changelog/...", "vfs/..."},
+		May:      []string{"types", "changelog/..."},
 		Why:      "state knows bytes, keys and Arrow; it would make sense without SQL",
 	},
 	{
@@ -47,23 +47,23 @@ var Floors = []Floor{
 	},
 	{
 		Packages: []string{"sources/..."},
-		May:      []string{"types", "changelog/...", "formats/...", "vfs/..."},
+		May:      []string{"types", "changelog/...", "formats/...", "state/vfs"},
 		Why:      "sources know bytes, positions and Arrow; they would make sense without SQL",
 	},
 	{
 		Packages: []string{"sinks/..."},
-		May:      []string{"types", "changelog/...", "formats/...", "vfs/..."},
+		May:      []string{"types", "changelog/...", "formats/...", "state/vfs"},
 		Why:      "sinks know bytes, markers and Arrow; they would make sense without SQL",
 	},
 	{
 		Packages: []string{"exec/..."},
-		May:      []string{"planner/...", "expr/...", "state/...", "sources", "sinks", "types", "changelog/...", "vfs/..."},
+		May:      []string{"planner/...", "expr/...", "state/...", "sources", "sinks", "types", "changelog/..."},
 		Why:      "exec runs plans over batches: it sees no syntax tree, and of connectors their contract alone",
 	},
 	{
 		Packages: []string{"."},
 		May: []string{"sql/...", "planner/...", "expr/...", "exec/...", "state/...", "formats/...", "sources/...",
-			"sinks/...", "types", "changelog/...", "vfs/..."},
+			"sinks/...", "types", "changelog/..."},
 		Why: "the root package wires what is below it; servers and commands use it, never the other way",
 	},
 	{
@@ -74,7 +74,7 @@ var Floors = []Floor{
 	{
 		Packages: []string{"cmd/..."},
 		May: []string{".", "server/...", "sql/...", "planner/...", "expr/...", "exec/...", "state/...", "formats/...",
-			"sources/...", "sinks/...", "types", "changelog/...", "vfs/..."},
+			"sources/...", "sinks/...", "types", "changelog/..."},
 		Why: "commands are the top; only tests need test support",
 	},
 	{
