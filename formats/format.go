@@ -3,6 +3,11 @@
 package formats
 
 import (
+	"bytes"
+	"io"
+	"iter"
+	"sort"
+
 	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/streamsql/streamsql/changelog"
@@ -23,6 +28,22 @@ type Decoded struct {
 type BadRecord struct {
 	Offset, Length int
 	Err            *types.Error
+}
+
+// rawKept bounds the bytes kept of one record for the rejected rows.
+const rawKept = 64 << 10
+
+// Record returns a copy of the record that begins at offset in the chunk that d was decoded from, without its line end and cut
+// at 64 KiB.
+func Record(chunk []byte, d *Decoded, offset int) []byte {
+	end := len(chunk)
+	if i := sort.Search(len(d.Offsets), func(i int) bool { return int(d.Offsets[i]) > offset }); i < len(d.Offsets) {
+		end = int(d.Offsets[i])
+	}
+	if i := sort.Search(len(d.Bad), func(i int) bool { return d.Bad[i].Offset > offset }); i < len(d.Bad) {
+		end = min(end, d.Bad[i].Offset)
+	}
+	return bytes.Clone(bytes.TrimRight(chunk[offset:min(end, offset+rawKept)], "\r\n"))
 }
 
 // RecordFormat reads and cuts formats that are a sequence of records in a byte stream (NDJSON, CSV, raw lines).
@@ -47,4 +68,24 @@ type RecordEncoder interface {
 	// Header returns the bytes that begin every file (a CSV header line), or nil.
 	Header() []byte
 	Encode(dst []byte, b *changelog.Batch) ([]byte, error)
+}
+
+// BlockFormat reads formats that need random access (Parquet).
+type BlockFormat interface {
+	OpenBlocks(r io.ReaderAt, size int64) (BlockFile, error)
+}
+
+// BlockFile is one opened file: blocks in order, each decoded apart and in any goroutine.
+type BlockFile interface {
+	Blocks() int
+	// BlockBytes is the size of the wanted columns of block i in memory, roughly.
+	BlockBytes(i int) int
+	// DecodeBlock returns batches of at most about 64k rows; Decoded.Offsets hold row numbers within the file's block. A pruned block
+	// returns no batches and the largest value of the time column in it (types.TimestampNegInf when unknown or none).
+	DecodeBlock(i int) (batches []*Decoded, skippedMax int64, err error)
+}
+
+// FileEncoder writes formats that are only whole files (Parquet).
+type FileEncoder interface {
+	EncodeFile(w io.Writer, batches iter.Seq2[*changelog.Batch, error]) error
 }

@@ -1,0 +1,390 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"github.com/streamsql/streamsql/sources"
+	"github.com/streamsql/streamsql/types"
+)
+
+// maxRecord bounds a record: what goes on longer without an end is rejected, and reading goes on behind the next line end.
+const maxRecord = 32 << 20
+
+// rawKept is how much of an oversized record is kept for streamsql.rejected.
+const rawKept = 64 << 10
+
+// reader reads the partition file by file. Used from one goroutine.
+type reader struct {
+	src       *Source
+	partition string
+	pos       position
+	queue     []string // files still to look at, in order
+	watch     *watcher // nil: not watched
+
+	// The current file.
+	path   string
+	in     *stream
+	blocks *blockFile
+	offset int64  // decompressed offset behind what was handed out
+	carry  []byte // read but not handed out: the beginning of a record
+	header bool   // the header was passed
+
+	// stuck holds, for watched files left in the midst of a record, the size at which that was so.
+	stuck  map[string]int64
+	broken error // the current file could not be opened: it is rejected as a whole
+	final  bool  // the current file is not expected to grow any more although it is watched
+}
+
+// settled is how long a watched file must have been left alone before its damaged end counts as damage.
+const settled = 5 * time.Second
+
+// Read implements sources.Reader.
+func (r *reader) Read(ctx context.Context, maxBytes int) (sources.Chunk, sources.ReadStatus, error) {
+	maxBytes = max(maxBytes, 64<<10)
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, sources.ReadMore, err
+		}
+		if r.path == "" {
+			more, err := r.nextFile()
+			if err != nil {
+				return nil, sources.ReadMore, err
+			}
+			if !more {
+				if r.watch == nil {
+					return nil, sources.ReadEnded, nil
+				}
+				return nil, sources.ReadAtEnd, nil
+			}
+		}
+		var chunk sources.Chunk
+		var err error
+		if r.broken != nil {
+			chunk = r.rejectFile()
+		} else if r.blocks != nil {
+			chunk, err = r.readBlock()
+		} else {
+			chunk, err = r.readRecords(maxBytes)
+		}
+		if chunk != nil || err != nil {
+			return chunk, sources.ReadMore, err
+		}
+	}
+}
+
+// rejectFile makes one rejected record of a file that is not of its format.
+func (r *reader) rejectFile() sources.Chunk {
+	c := r.chunk(nil, 0)
+	c.bad = []sources.BadRecord{{Partition: r.partition, Position: describe(r.path, 0), Err: types.AsError(r.broken)}}
+	r.broken = nil
+	r.finish(c)
+	return c
+}
+
+// readBlock returns the next block, or nil after closing the file at its end.
+func (r *reader) readBlock() (sources.Chunk, error) {
+	i := int(r.offset)
+	if i >= r.blocks.Blocks() {
+		r.closeFile(true)
+		return nil, nil
+	}
+	c := r.chunk(nil, 1)
+	r.blocks.refs.Add(1)
+	return &blockChunk{chunk: c, file: r.blocks, block: i}, nil
+}
+
+// nextFile opens the next file with something unread; false means that there is none now.
+func (r *reader) nextFile() (bool, error) {
+	relisted := false
+	for {
+		if len(r.queue) == 0 {
+			if r.watch == nil || relisted {
+				return false, nil
+			}
+			var err error
+			if r.queue, err = r.src.list(); err != nil {
+				return false, err
+			}
+			relisted = true
+			continue
+		}
+		path := r.queue[0]
+		r.queue = r.queue[1:]
+		offset, unread := r.progress(path)
+		if !unread || r.isStuck(path) {
+			continue
+		}
+		err := r.open(path, offset)
+		switch code := types.CodeOf(err); {
+		case err == nil:
+			return true, nil
+		case r.watch != nil && code == types.CodeUndefinedFile:
+			r.path = "" // it vanished between listing and opening; nothing of it was promised
+		case code == types.CodeDataCorrupted && offset == 0 && r.watch != nil && !r.final:
+			r.giveUpForNow()
+		case code == types.CodeDataCorrupted && offset == 0:
+			r.broken = err
+			return true, nil
+		default:
+			r.path = ""
+			return false, err
+		}
+	}
+}
+
+// progress returns where to go on in path, and false when nothing can be unread.
+func (r *reader) progress(path string) (int64, bool) {
+	if r.watch == nil {
+		switch {
+		case path < r.pos.File:
+			return 0, false
+		case path == r.pos.File:
+			return r.pos.Offset, r.pos.Offset != done
+		}
+		return 0, true
+	}
+	offset, begun := r.pos.Seen[path]
+	if offset == done {
+		return 0, false
+	}
+	if begun && r.src.cfg.Records != nil && kind(path, r.src.cfg.Compression) == "none" {
+		info, err := os.Stat(path)
+		return offset, err == nil && info.Size() != offset // a file cut short is an error that open reports
+	}
+	return offset, true
+}
+
+// isStuck reports whether a watched file still ends where it could not be read on, and has not settled.
+func (r *reader) isStuck(path string) bool {
+	r.final = false
+	size, stuck := r.stuck[path]
+	if !stuck {
+		return false
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return true
+	}
+	if info.Size() == size {
+		if r.src.cfg.Records != nil && kind(path, r.src.cfg.Compression) == "none" || time.Since(info.ModTime()) < settled {
+			return true
+		}
+		r.final = true
+	}
+	delete(r.stuck, path)
+	return false
+}
+
+func (r *reader) open(path string, offset int64) error {
+	r.path, r.offset, r.carry, r.header = path, offset, nil, offset > 0
+	if r.src.cfg.Blocks != nil {
+		b, err := openBlockFile(r.src.cfg.Blocks, path)
+		r.blocks = b
+		return err
+	}
+	in, err := openStream(path, r.src.cfg.Compression, offset)
+	r.in = in
+	return err
+}
+
+// readRecords returns the next chunk of the current stream, or nil after closing it at its end.
+func (r *reader) readRecords(maxBytes int) (sources.Chunk, error) {
+	format := r.src.cfg.Records
+	buf := append(make([]byte, 0, len(r.carry)+maxBytes), r.carry...)
+	r.carry = nil
+	for {
+		eof, readErr := r.fill(&buf, maxBytes)
+		if errors.Is(readErr, io.ErrUnexpectedEOF) && r.watch != nil && !r.final {
+			r.giveUpForNow() // compressed and still being written
+			return nil, nil
+		}
+		atEOF := (eof || readErr != nil) && (r.watch == nil || r.in.compressed)
+		start := 0
+		if !r.header {
+			n, ok, err := format.HeaderBytes(buf, atEOF)
+			if err != nil {
+				return nil, headerError(r.path, err)
+			}
+			if !ok && !atEOF && !eof && len(buf) < maxRecord {
+				continue
+			}
+			if ok {
+				start, r.header = n, true
+			}
+		}
+		n := 0
+		if r.header || atEOF {
+			n = format.Split(buf[start:], atEOF)
+		}
+		switch {
+		case n > 0:
+			data := buf[start : start+n : start+n]
+			r.carry = append([]byte(nil), buf[start+n:]...)
+			c := r.chunk(data, int64(start))
+			if readErr != nil {
+				c.bad = r.damage(readErr)
+				r.finish(c)
+			}
+			return c, nil
+		case readErr != nil:
+			c := r.chunk(nil, int64(len(buf)))
+			c.bad = r.damage(readErr)
+			r.finish(c)
+			return c, nil
+		case eof && atEOF:
+			r.closeFile(true)
+			return nil, nil
+		case eof && len(buf) > 0:
+			r.giveUpForNow() // the rest of the record is still to come
+			return nil, nil
+		case eof:
+			r.closeFile(false)
+			return nil, nil
+		case len(buf) > maxRecord:
+			return r.skipRecord(buf, start)
+		}
+	}
+}
+
+// fill reads up to maxBytes more; eof tells that the present end was reached.
+func (r *reader) fill(buf *[]byte, maxBytes int) (eof bool, err error) {
+	b := *buf
+	if cap(b)-len(b) < maxBytes/2 {
+		b = append(make([]byte, 0, 2*cap(b)+maxBytes), b...)
+	}
+	n, err := io.ReadFull(r.in.r, b[len(b):cap(b)])
+	*buf = b[:len(b)+n]
+	switch {
+	case err == nil:
+		return false, nil
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF) && !r.in.compressed:
+		return true, nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		// io.ReadFull's own "short" and a cut compressed stream look alike: ask again.
+		var one [1]byte
+		m, again := r.in.r.Read(one[:])
+		*buf = append(*buf, one[:m]...)
+		if again == io.EOF {
+			return true, nil
+		}
+		if again == nil {
+			return false, nil
+		}
+		return false, again
+	}
+	return false, err
+}
+
+// skipRecord rejects a record that is too long and goes on behind the next line end.
+func (r *reader) skipRecord(buf []byte, start int) (sources.Chunk, error) {
+	raw := append([]byte(nil), buf[start:start+rawKept]...)
+	skipped := int64(len(buf) - start)
+	var rest []byte
+	page := make([]byte, 1<<20)
+	for rest == nil {
+		n, err := r.in.r.Read(page)
+		if i := indexLine(page[:n]); i >= 0 {
+			skipped += int64(i) + 1
+			rest = append([]byte{}, page[i+1:n]...)
+		} else {
+			skipped += int64(n)
+		}
+		if err != nil {
+			break
+		}
+	}
+	c := r.chunk(nil, int64(start)+skipped)
+	r.carry = rest
+	c.bad = []sources.BadRecord{{
+		Partition: r.partition, Position: describe(r.path, c.start), Raw: raw,
+		Err: types.Errorf(types.CodeInvalidText, "record of %d bytes is longer than the limit of %d", skipped, maxRecord),
+	}}
+	return c, nil
+}
+
+func indexLine(b []byte) int {
+	for i, c := range b {
+		if c == '\n' {
+			return i
+		}
+	}
+	return -1
+}
+
+// chunk hands out data that stands behind skip bytes from the current offset, and moves on.
+func (r *reader) chunk(data []byte, skip int64) *chunk {
+	c := &chunk{src: r.src, partition: r.partition, path: r.path, start: r.offset + skip, data: data, from: r.pos.encode()}
+	r.offset += skip + int64(len(data))
+	r.pos = r.pos.with(r.watch != nil, r.path, r.offset)
+	c.to = r.pos.encode()
+	return c
+}
+
+// finish makes c the last chunk of the current file.
+func (r *reader) finish(c *chunk) {
+	r.pos = r.pos.with(r.watch != nil, r.path, done)
+	c.to = r.pos.encode()
+	r.release()
+}
+
+// damage describes a stream that cannot be read further.
+func (r *reader) damage(err error) []sources.BadRecord {
+	return []sources.BadRecord{{Partition: r.partition, Position: describe(r.path, r.offset), Err: damaged(r.path, err)}}
+}
+
+// closeFile ends the current file; complete tells that nothing can be appended to it.
+func (r *reader) closeFile(complete bool) {
+	if complete {
+		r.pos = r.pos.with(r.watch != nil, r.path, done)
+	}
+	r.release()
+}
+
+// giveUpForNow closes a file that is still being written; it is looked at again when it has changed.
+func (r *reader) giveUpForNow() {
+	if info, err := os.Stat(r.path); err == nil {
+		if r.stuck == nil {
+			r.stuck = map[string]int64{}
+		}
+		r.stuck[r.path] = info.Size()
+	}
+	r.release()
+}
+
+func (r *reader) release() {
+	if r.in != nil {
+		r.in.Close()
+	}
+	if r.blocks != nil {
+		r.blocks.release()
+	}
+	r.in, r.blocks, r.path, r.carry = nil, nil, "", nil
+}
+
+// Wait implements sources.Reader.
+func (r *reader) Wait(ctx context.Context) error {
+	if r.watch == nil {
+		return nil
+	}
+	return r.watch.wait(ctx)
+}
+
+// Close implements sources.Reader.
+func (r *reader) Close() error {
+	r.release()
+	return r.watch.close()
+}
+
+func headerError(path string, err error) error {
+	var e *types.Error
+	if errors.As(err, &e) {
+		c := *e
+		c.Msg = path + ": " + e.Msg
+		return &c
+	}
+	return types.Errorf(types.CodeInvalidText, "%s: %v", path, err)
+}
