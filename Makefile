@@ -19,7 +19,7 @@ FUZZTOTAL  ?= 3600
 KILLS      ?= 100
 BENCHFLAGS ?=
 
-.PHONY: help build test setup lint race fuzz fuzz-short test-crash bench bench-check demo clean
+.PHONY: help build test setup lint race fuzz fuzz-short test-crash bench bench-check demo tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -62,10 +62,14 @@ bench: ## the benchmarks beside DuckDB and plain Go loops, as a Markdown table
 
 # Everything in bench/ but DuckDB, whose libraries are a large download.
 bench-check:
-	cd bench && $(GO) vet $$($(GO) list ./... | grep -v /duck) && $(GO) test -vet=off ./nexmark/...
+	cd bench && $(GO) vet -tags noduck ./... && $(GO) test -vet=off -tags noduck ./...
 
 demo: build ## run a windowed query over real flights and show its results
 	examples/demo.sh
+
+tidy: ## go mod tidy, here and in bench/, whose go.sum follows this module's
+	$(GO) mod tidy
+	cd bench && $(GO) mod tidy
 
 clean: ## remove what was built
 	rm -rf bin

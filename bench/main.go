@@ -13,6 +13,7 @@ import (
 
 	"github.com/streamsql/streamsql/bench/harness"
 	"github.com/streamsql/streamsql/bench/loops"
+	"github.com/streamsql/streamsql/bench/probes"
 )
 
 func main() {
@@ -26,8 +27,9 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	bench := harness.Bench{
-		Cases: harness.Cases,
-		Sides: append([]harness.Side{loops.Side}, optionalSides...),
+		Cases:  harness.Cases,
+		Sides:  append([]harness.Side{loops.Side}, optionalSides...),
+		Probes: probes.All,
 	}
 	if isChild, err := bench.Child(ctx); isChild {
 		return err
