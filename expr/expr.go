@@ -7,8 +7,9 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
-// Expr is a bound, typed expression over the columns of one input. The implementations are Column, Literal, Call, Case,
-// Logic, In and Now; all are plain exported data, so that plans can be stored (encoding/gob) and compared.
+// Expr is a bound, typed expression over the columns of one input. The implementations are pointers to Column, Literal,
+// Call, Case, Logic, In, Now and Try; all are plain exported data, so that plans can be stored (encoding/gob) and compared.
+// Expressions are immutable once built and may be shared.
 type Expr interface {
 	Type() types.Type
 	Span() types.Span
@@ -36,15 +37,16 @@ type Column struct {
 }
 
 // Literal is a constant. Value is nil (NULL), bool, int64 (integers, Date in days, Time/Timestamp/TimestampTZ in
-// microseconds), float64 (both floats), string (Text, JSONB), []byte (Bytea), types.NumericValue (Numeric, decimal128 included),
-// types.IntervalValue, or []any of such (Array).
+// microseconds), float64 (both floats), string (Text, JSONB, and Unknown: the text of an untyped literal), []byte (Bytea),
+// types.NumericValue (Numeric, decimal128 included), types.IntervalValue, or []any of such (Array).
 type Literal struct {
 	Base
 	Value any
 }
 
-// Call applies one overload of a scalar function, operator or cast; argument types already equal the overload's, casts
-// are Calls of their own. Fn is the overload's unique id, such as "int4pl", "cast(integer as bigint)" or "lower(text)"; Lookup(Fn) finds it.
+// Call applies one overload of a scalar function, operator or cast; argument types already equal the overload's up to modifiers, casts
+// are Calls of their own. Fn is the overload's unique id, such as "+(integer,integer)", "cast(integer as bigint)" or
+// "lower(text)"; Lookup(Fn) finds it. A cast to a type with modifiers carries them in T.
 type Call struct {
 	Base
 	Fn   string
@@ -52,7 +54,7 @@ type Call struct {
 }
 
 // Case is CASE with conditions (the simple form is bound to equality); Else may be nil (NULL). COALESCE and NULLIF are
-// bound to Case or to lazy calls. Branches run only on the rows that reach them.
+// bound to Case. Branches run only on the rows that reach them.
 type Case struct {
 	Base
 	Whens []When
@@ -80,3 +82,17 @@ type In struct {
 
 // Now is the epoch's clock: now() and its kin (TimestampTZ). All of an epoch sees one value.
 type Now struct{ Base }
+
+// Try is X, or NULL in the rows where X fails: TRY_CAST.
+type Try struct {
+	Base
+	X Expr
+}
+
+// GobTypes returns one value of every concrete type that occurs behind an interface in an expression, for gob.Register.
+func GobTypes() []any {
+	return []any{
+		&Column{}, &Literal{}, &Call{}, &Case{}, &Logic{}, &In{}, &Now{}, &Try{},
+		false, int64(0), float64(0), "", []byte(nil), []any(nil), types.NumericValue{}, types.IntervalValue{},
+	}
+}
