@@ -3,6 +3,7 @@ package types
 import (
 	"encoding/hex"
 	"math"
+	"math/big"
 	"strconv"
 	"strings"
 )
@@ -125,6 +126,9 @@ func AppendFloat(dst []byte, f float64, size int) []byte {
 	}
 	var buf [32]byte
 	e := strconv.AppendFloat(buf[:0], f, 'e', -1, size)
+	if a := math.Abs(f); a >= 1<<24 && (size == 32 && a < 1e20 || size == 64 && a >= 1<<53 && a < 1e42) {
+		e = insideDigits(e, f, size)
+	}
 	at := len(e) - 1
 	for e[at] != 'e' {
 		at--
@@ -140,6 +144,43 @@ func AppendFloat(dst []byte, f float64, size int) []byte {
 		return append(dst, e...) // Go, too, writes a sign and at least two digits of exponent
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, size)
+}
+
+// insideDigits replaces the shortest digits e of the integer f where they lie exactly half way to a neighbour: they read
+// back as f, but PostgreSQL does not count the ends of the interval in. Only large integers have such ends.
+func insideDigits(e []byte, f float64, size int) []byte {
+	var down, up float64
+	if size == 32 {
+		down, up = float64(math.Nextafter32(float32(f), float32(math.Inf(-1)))), float64(math.Nextafter32(float32(f), float32(math.Inf(1))))
+	} else {
+		down, up = math.Nextafter(f, math.Inf(-1)), math.Nextafter(f, math.Inf(1))
+	}
+	twice := func(a, b float64) *big.Int {
+		x, _ := big.NewFloat(a).Int(nil)
+		y, _ := big.NewFloat(b).Int(nil)
+		return x.Add(x, y)
+	}
+	low, high := twice(f, down), twice(f, up)
+	for digits := len(e); ; digits++ {
+		x, _, err := big.ParseFloat(string(e), 10, 300, big.ToNearestEven)
+		if err != nil {
+			return e
+		}
+		n, _ := x.Int(nil)
+		if n.Lsh(n, 1); n.Cmp(low) > 0 && n.Cmp(high) < 0 || digits > 40 {
+			return e
+		}
+		precision := 0 // one digit more than e has
+		for _, c := range e {
+			if c == 'e' {
+				break
+			}
+			if isDigit(c) {
+				precision++
+			}
+		}
+		e = strconv.AppendFloat(nil, f, 'e', precision, size)
+	}
 }
 
 // ParseBool reads a boolean: t, true, y, yes, on, 1 and their opposites, in any case, shortened where that is clear. Errors: 22P02.
