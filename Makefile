@@ -56,7 +56,7 @@ fuzz: ## fuzz every target for FUZZTIME seconds, at most FUZZTOTAL in all
 test-crash: build ## kill -9 the real command KILLS times (100) and compare its files with the right answer
 	$(GO) test ./cmd/streamsql -run TestKill -count 1 -timeout 60m -v -kills $(KILLS)
 
-bench: ## the benchmarks beside DuckDB and plain Go loops, as a Markdown table
+bench: build ## the benchmarks beside DuckDB and plain Go loops, as a Markdown table
 	@.ci/setup bench
 	cd bench && CGO_ENABLED=1 $(GO) run . $(BENCHFLAGS)
 
