@@ -33,7 +33,7 @@ type TableDef struct {
 	AppendOnly  bool
 	Partition   []Ident // PARTITIONED BY (a, b)
 	Options     []*Option
-	Format      *Format
+	Format      *FormatSpec
 	Comment     string
 }
 
@@ -109,11 +109,11 @@ type Include struct {
 	Alias Ident
 }
 
-// Format is FORMAT kind [ENCODE encoding] [(options)] [KEY ENCODE encoding [(options)]].
+// FormatSpec is FORMAT kind [ENCODE encoding] [(options)] [KEY ENCODE encoding [(options)]].
 //
 //	FORMAT JSON                     Kind = "json"
 //	FORMAT PLAIN ENCODE JSON (...)  Kind = "plain", Encode = "json"
-type Format struct {
+type FormatSpec struct {
 	At
 	Kind       string // lower case
 	Encode     string // lower case; "" if not written
@@ -148,7 +148,7 @@ type CreateSink struct {
 	From        *Name // one of From and Query is set
 	Query       *Query
 	Options     []*Option
-	Format      *Format
+	Format      *FormatSpec
 }
 
 // CreateIndex is CREATE [UNIQUE] INDEX [IF NOT EXISTS] [name] ON t [USING m] (keys) [INCLUDE (columns)] [WITH (...)] [WHERE ...].

@@ -12,7 +12,7 @@ const (
 	precOr
 	precAnd
 	precNot
-	precIs
+	precIs      // not associative after IS DISTINCT FROM
 	precCompare // < > = <= >= <>, not associative
 	precLike    // BETWEEN IN LIKE ILIKE SIMILAR, not associative
 	precOp      // all other operators
@@ -111,7 +111,7 @@ func (p *parser) infix(left Expr, start, above int) Expr {
 		var open bool
 		left, open = p.infixOperator(left, start, t, prec)
 		banned = precNone
-		if open && (prec == precCompare || prec == precLike) {
+		if open && (prec == precIs || prec == precCompare || prec == precLike) {
 			banned = prec
 		}
 	}
@@ -182,7 +182,9 @@ func (p *parser) infixOperator(left Expr, start int, t *token, prec int) (x Expr
 	case "and":
 		return p.logical(left, start, And, precAnd), true
 	case "is":
-		return p.isTest(left, start), false
+		x := p.isTest(left, start)
+		_, distinct := x.(*DistinctExpr)
+		return x, distinct
 	case "isnull", "notnull":
 		p.i++
 		return &IsExpr{At: p.from(start), X: left, Not: t.text == "notnull", Test: IsNull}, false
@@ -278,14 +280,7 @@ func (p *parser) in(left Expr, start int, not bool) Expr {
 	p.expect("(")
 	if p.startsQuery() {
 		p.i-- // back to the parenthesis: (SELECT 1) + 1 is an expression, (SELECT 1) alone a query
-		q, e := p.parenthesized()
-		if q != nil && p.err == nil {
-			x.Query = q
-		} else if row, ok := e.(*RowExpr); ok {
-			x.List = row.Elems
-		} else {
-			x.List = []Expr{e}
-		}
+		x.Query, x.List = p.parenItems()
 		x.At = p.from(start)
 		return x
 	}
@@ -389,8 +384,7 @@ func (p *parser) postfix(x Expr, start int) Expr {
 		case p.is(".") && canSelectField(x):
 			p.i++
 			if p.accept("*") {
-				x = &FieldExpr{At: p.from(start), X: x}
-				continue
+				return &FieldExpr{At: p.from(start), X: x}
 			}
 			f := p.label("a field name after the dot")
 			x = &FieldExpr{At: p.from(start), X: x, Field: f}

@@ -113,7 +113,7 @@ func (p *parser) optionValue() Expr {
 }
 
 // format reads FORMAT kind [ENCODE encoding] [(options)] [KEY ENCODE encoding [(options)]], if it is there.
-func (p *parser) format() *Format {
+func (p *parser) format() *FormatSpec {
 	if !p.is("format") {
 		return nil
 	}
@@ -129,7 +129,7 @@ func (p *parser) format() *Format {
 		}
 		return strings.ToLower(p.label(what).Name)
 	}
-	f := &Format{Kind: kind("a format such as JSON")}
+	f := &FormatSpec{Kind: kind("a format such as JSON")}
 	options := func() []*Option {
 		if p.is("(") {
 			return p.options()

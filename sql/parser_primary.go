@@ -252,7 +252,7 @@ func (p *parser) startsTypedLiteral() bool {
 		n++
 	}
 	if p.peek(n).is("(") {
-		for p.peek(n).is("(") || p.peek(n).is(",") || p.peek(n).kind == tokNumber {
+		for p.peek(n).is("(") || p.peek(n).is(",") || p.peek(n).is("-") || p.peek(n).kind == tokNumber {
 			n++
 		}
 		if !p.peek(n).is(")") {

@@ -137,9 +137,11 @@ func (p *parser) setValue(s *Set) {
 	switch {
 	case p.accept("time", "zone"):
 		s.Name = "timezone"
-	case p.accept("schema"):
+	case p.is("schema") && p.peek(1).kind == tokString:
+		p.i++
 		s.Name = "search_path"
-	case p.accept("names"):
+	case p.is("names") && p.peek(1).kind == tokString:
+		p.i++
 		s.Name = "client_encoding"
 	default:
 		s.Name = p.parameterName()
