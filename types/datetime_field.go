@@ -80,7 +80,7 @@ func ParseExtractField(name string, kind Kind) (DateField, error) {
 func ParseTruncField(name string, kind Kind) (DateField, error) {
 	f := lookupField(name)
 	switch {
-	case f == FieldNone:
+	case f == FieldNone, f > FieldMillennium && f < FieldTimezone:
 		return f, unknownField(name, kind)
 	case f > FieldMillennium, f == FieldWeek && kind == Interval:
 		return f, unsupportedField(name, kind)

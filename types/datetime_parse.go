@@ -74,7 +74,7 @@ func parseDatetime(text string) (datetime, dtFault) {
 		fault := dtFine
 		switch f.kind {
 		case dtDate:
-			if d.mask&hasDate == hasDate || pending == wordTime {
+			if d.mask&(hasMonth|hasDay) == hasMonth|hasDay || pending == wordTime {
 				if isDigit(f.text[0]) { // hhmmss-zz
 					at := strings.IndexByte(f.text, '-')
 					if at < 0 || d.mask&(hasTime|hasZone) != 0 {
@@ -145,9 +145,6 @@ func (d *datetime) finish() dtFault {
 		}
 	}
 	if d.mask&hasDOY != 0 {
-		if d.doy == 366 && !isLeap(d.year) {
-			return dtField_
-		}
 		d.year, d.month, d.day = civilFromDays(daysFromCivil(d.year, 1, 1) + int64(d.doy) - 1)
 	}
 	if d.mask&hasMonth != 0 && (d.month < 1 || d.month > 12) {
@@ -176,10 +173,25 @@ func (d *datetime) finish() dtFault {
 
 // date reads a field with separators: 2001-01-02, 1/2/2001, 2-jan-2001, 2001.123.
 func (d *datetime) date(text string) dtFault {
-	parts := strings.FieldsFunc(text, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z')
-	})
+	var parts []string
+	for i := 0; i < len(text); { // runs of digits and runs of letters
+		is, start := isDigit, i
+		if isLetter(text[i]) {
+			is = isLetter
+		} else if !isDigit(text[i]) {
+			i++
+			continue
+		}
+		for i < len(text) && is(text[i]) {
+			i++
+		}
+		parts = append(parts, text[start:i])
+		i++ // whatever ends a run is a separator
+	}
 	before := d.mask
+	if before&(hasTime|hasAMPM|hasEra) != 0 {
+		return dtBad // a date with separators comes first
+	}
 	// A month's name is unambiguous: take it first.
 	for i, p := range parts {
 		if !isLetter(p[0]) {
@@ -216,6 +228,9 @@ func (d *datetime) date(text string) dtFault {
 	}
 	if (d.mask^before)&hasDOY != 0 {
 		return dtFine
+	}
+	if (d.mask^before)&hasTime != 0 {
+		return dtBad
 	}
 	if d.mask&hasDate != hasDate {
 		return dtBad
@@ -606,20 +621,21 @@ func ParseTime(text string) (int64, error) {
 
 // parseTimeOnly accepts in addition run-together times (040506) and Thh:mm.
 func parseTimeOnly(text string) (datetime, dtFault) {
-	lower := strings.ToLower(strings.TrimSpace(text))
-	if rest, ok := strings.CutPrefix(lower, "t"); ok && rest != "" && isDigit(rest[0]) {
-		text = rest
+	var room [8]dtField
+	fields, ok := lexDatetime(text, room[:0])
+	if !ok || len(fields) == 0 {
+		return datetime{}, dtBad
+	}
+	last := len(fields) - 1
+	if fields[0].kind == dtDate && isDigit(fields[0].text[0]) {
+		if last < 1 || fields[1].kind != dtTime && fields[last].kind != dtDate {
+			return datetime{}, dtBad
+		}
+	} else {
+		text = "2000-01-01 " + text // a date that does not matter makes digits a time
 	}
 	d, fault := parseDatetime(text)
-	if fault == dtFine && d.special == wordNone && d.mask&hasTime != 0 {
-		return d, dtFine
-	}
-	// Without a date, digits are a time: read them after a date that does not matter.
-	e, again := parseDatetime("2000-01-01 " + text)
-	if again == dtFine && e.mask&hasTime != 0 {
-		return e, dtFine
-	}
-	if fault == dtFine {
+	if fault == dtFine && (d.special != wordNone || d.mask&hasTime == 0) {
 		fault = dtBad
 	}
 	return d, fault

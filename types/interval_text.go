@@ -321,6 +321,9 @@ func (b *intervalBuilder) verbose(text string) error {
 			return err
 		}
 		any = true
+		if unit == unitHour {
+			unit = unitDay // "1 10 hours" is a day and 10 hours
+		}
 	}
 	if !any {
 		return errIntervalForm
@@ -437,6 +440,9 @@ func (b *intervalBuilder) clock(text string, sign int64) error {
 
 // iso reads what follows P in ISO 8601: 1Y2M3DT4H5M6S, 1W, and the alternative form 0001-02-03T04:05:06.
 func (b *intervalBuilder) iso(s string) error {
+	if s == "" {
+		return errIntervalForm
+	}
 	inTime, any := false, false
 	for s != "" {
 		if s[0] == 'T' {
@@ -486,9 +492,6 @@ func (b *intervalBuilder) iso(s string) error {
 			return err
 		}
 		s, any = rest, true
-	}
-	if !any {
-		return errIntervalForm
 	}
 	return nil
 }
