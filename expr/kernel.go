@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -161,6 +162,11 @@ func (c *call) fail(i int, err error) {
 	c.setNull(i)
 }
 
+// failed reports whether row i has got an error.
+func (c *call) failed(i int) bool {
+	return c.errs != nil && slices.Contains(c.errs.Rows, uint32(i))
+}
+
 // wanted reports whether row i is selected and has no NULL argument.
 func (c *call) wanted(i int) bool {
 	if c.valid != nil && c.valid[i>>3]>>(i&7)&1 == 0 {
@@ -309,6 +315,10 @@ func finish[T any](c *call, r []T) {
 			}
 		}
 	case []types.NumericValue:
+		if c.node.t.IsDecimal128() {
+			storeDecimal(c, s)
+			return
+		}
 		const w = types.NumericWidth
 		c.buf = c.alloc(c.n * w)
 		if rows == nil {

@@ -335,6 +335,9 @@ func (o *aliasOp) aliased() []*node { return []*node{o.x} }
 
 func (o *aliasOp) eval(p *Program, n *node, s *scope) *vec {
 	v := *o.x.eval(p, s)
+	if v.t != n.t && n.t.Kind == types.Numeric {
+		v.arr = nil // the array's own type has the modifiers of the argument
+	}
 	v.t = n.t
 	return &v
 }

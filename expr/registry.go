@@ -25,6 +25,7 @@ func newBuiltin() *Registry {
 	t.comparison()
 	t.logic()
 	t.arithmetic()
+	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }
 

@@ -326,7 +326,7 @@ func constVec(t types.Type, value any, n int) *vec {
 	case w == -1:
 		v.buf = []byte{0}
 	default:
-		v.buf = make([]byte, w, 16)
+		v.buf = make([]byte, w, 24)
 	}
 	switch x := value.(type) {
 	case nil:
