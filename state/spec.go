@@ -42,8 +42,8 @@ type Spec struct {
 	// Order says how an Ordered table's key columns are encoded; nil: ascending, NULLS LAST. Unused by others.
 	Order []changelog.Order
 
-	// Dist is how many leading key columns decide the worker: their changelog.Hash. 0: the table lives on one worker only,
-	// and its rows have the hash 0.
+	// Dist is how many leading key columns (the window id of a windowed table not counted) decide the worker: their
+	// changelog.Hash. 0: the table lives on one worker only, and its rows have the hash 0.
 	Dist int
 
 	// Windowed says that the first key column is the int64 window id, and that rows lie in one Hash per window.
@@ -67,8 +67,8 @@ type Table interface {
 // TableDelta is what one epoch changed in one table, or in one worker's part of it.
 //
 // Rows has the columns _op (uint8: 2 = every older row whose key starts with _key is gone, 1 = the row is gone, 0 = the
-// row is now this; in that order), _key (binary, memcomparable), _repr (binary, null if the key has one form only) and
-// the value columns. A range that is gone (2) takes away rows of earlier epochs, never one of the same epoch.
+// row is now this; in that order), _key (binary, memcomparable), where keys have several forms _repr (binary), and the
+// value columns. A range that is gone (2) takes away rows of earlier epochs, never one of the same epoch.
 type TableDelta struct {
 	Table TableID
 	Rows  arrow.Record

@@ -1,0 +1,127 @@
+package state
+
+// index finds slots by hash: open addressing with linear probing, in segments that split one at a time (extendible
+// hashing), so that growth neither stops the world nor doubles the memory.
+//
+// It uses the low 32 bits of a hash, the tag: the high bits of the tag choose the segment, the low ones the place in it. (The high bits
+// of the hash choose the worker, so inside one worker they are all alike.) An entry is tag << 32 | slot + 1; 0 is empty.
+type index struct {
+	dir   []*segment
+	shift uint32 // dir[tag >> shift]; 32 while there is one segment
+}
+
+type segment struct {
+	entries []uint64
+	mask    uint32
+	n       uint32
+	limit   uint32 // entries at which it grows
+	depth   uint32 // leading bits of the tag that all entries share
+}
+
+const (
+	minSegment = 16
+	maxSegment = 1 << 15
+)
+
+func newSegment(size, depth uint32) *segment {
+	return &segment{entries: make([]uint64, size), mask: size - 1, limit: size / 4 * 3, depth: depth}
+}
+
+func newIndex() index {
+	return index{dir: []*segment{newSegment(minSegment, 0)}, shift: 32}
+}
+
+func (x *index) segment(tag uint32) *segment { return x.dir[uint64(tag)>>x.shift] }
+
+// put enters a slot that is not there.
+func (s *segment) put(tag uint32, entry uint64) {
+	at := tag & s.mask
+	for s.entries[at] != 0 {
+		at = (at + 1) & s.mask
+	}
+	s.entries[at] = entry
+	s.n++
+}
+
+// insert enters a slot whose key is not there.
+func (x *index) insert(tag, slot uint32) {
+	s := x.segment(tag)
+	for s.n >= s.limit {
+		x.grow(s, tag)
+		s = x.segment(tag)
+	}
+	s.put(tag, uint64(tag)<<32|uint64(slot+1))
+}
+
+// grow doubles a small segment and splits a full one.
+func (x *index) grow(s *segment, tag uint32) {
+	if size := uint32(len(s.entries)); size < maxSegment || s.depth >= 24 {
+		bigger := newSegment(2*size, s.depth)
+		for _, e := range s.entries {
+			if e != 0 {
+				bigger.put(uint32(e>>32), e)
+			}
+		}
+		*s = *bigger
+		return
+	}
+	if s.depth == 32-x.shift {
+		dir := make([]*segment, 2*len(x.dir))
+		for i, s := range x.dir {
+			dir[2*i], dir[2*i+1] = s, s
+		}
+		x.dir = dir
+		x.shift--
+	}
+	halves := [2]*segment{newSegment(maxSegment, s.depth+1), newSegment(maxSegment, s.depth+1)}
+	bit := 31 - s.depth
+	for _, e := range s.entries {
+		if e != 0 {
+			tag := uint32(e >> 32)
+			halves[tag>>bit&1].put(tag, e)
+		}
+	}
+	// The directory's entries of s are neighbours; the first half of them has the bit clear.
+	span := uint64(1) << (32 - x.shift - s.depth)
+	from := uint64(tag) >> x.shift &^ (span - 1)
+	for i := range span {
+		x.dir[from+i] = halves[i*2/span]
+	}
+}
+
+// remove takes a slot out, moving later entries up so that no probe ends early.
+func (x *index) remove(tag, slot uint32) {
+	s := x.segment(tag)
+	at := tag & s.mask
+	for s.entries[at] != uint64(tag)<<32|uint64(slot+1) {
+		if s.entries[at] == 0 {
+			panic("state: row is not in its index")
+		}
+		at = (at + 1) & s.mask
+	}
+	s.n--
+	hole := at
+	for {
+		at = (at + 1) & s.mask
+		e := s.entries[at]
+		if e == 0 {
+			break
+		}
+		home := uint32(e>>32) & s.mask
+		if (at-home)&s.mask >= (at-hole)&s.mask {
+			s.entries[hole] = e
+			hole = at
+		}
+	}
+	s.entries[hole] = 0
+}
+
+func (x *index) bytes() int64 {
+	n := int64(cap(x.dir)) * 8
+	for i, s := range x.dir {
+		if i == 0 || x.dir[i-1] != s {
+			n += int64(len(s.entries))*8 + 64
+		}
+	}
+	return n
+}
