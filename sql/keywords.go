@@ -95,7 +95,7 @@ func nearestKeyword(word string) string {
 	}
 	best, dist := "", 3
 	for _, k := range mistaken {
-		if d := editDistance(word, k, dist); d < dist && (d == 1 || len(word) >= 5) && d < len(k)/2 {
+		if d := editDistance(word, k, dist); 0 < d && d < dist && (d == 1 || len(word) >= 5) && d < len(k)/2 {
 			best, dist = k, d
 		}
 	}

@@ -143,11 +143,23 @@ func (p *parser) from(start int) At {
 
 func tokenAt(t *token) At { return At{types.Span{Start: t.start, End: t.end}} }
 
+// skip moves over n tokens that were looked at.
+func (p *parser) skip(n int) {
+	if p.err == nil {
+		p.i = min(p.i+n, len(p.toks)-1)
+	}
+}
+
+// back returns to the n tokens that were just read.
+func (p *parser) back(n int) {
+	if p.err == nil {
+		p.i -= n
+	}
+}
+
 func (p *parser) advance() *token {
 	t := p.tok()
-	if p.i < len(p.toks)-1 {
-		p.i++
-	}
+	p.skip(1)
 	return t
 }
 
@@ -176,7 +188,7 @@ func (p *parser) accept(words ...string) bool {
 	if p.err != nil || !p.is(words...) {
 		return false
 	}
-	p.i += len(words)
+	p.skip(len(words))
 	return true
 }
 
@@ -230,7 +242,7 @@ func (p *parser) unexpectedHint(expected, hint string) {
 		return
 	}
 	if hint == "" {
-		hint = p.guess(t)
+		hint = p.guess(t, expected)
 	}
 	at := tokenAt(t)
 	if t.kind == tokEOF {
@@ -265,37 +277,52 @@ func (p *parser) describe(t *token) string {
 		return "string " + text
 	case t.kind == tokNumber:
 		return "number " + text
+	case t.quoted:
+		return "name " + text
 	}
 	return fmt.Sprintf("%q", text)
 }
 
 // guess looks for a common mistake around the token that cannot be read.
-func (p *parser) guess(t *token) string {
-	var prev *token
-	if i := p.i - 1; i >= 0 {
-		prev = &p.toks[i]
+func (p *parser) guess(t *token, expected string) string {
+	prev, before := &token{}, &token{}
+	if p.i > 0 {
+		prev = &p.toks[p.i-1]
+	}
+	if p.i > 1 {
+		before = &p.toks[p.i-2]
 	}
 	switch {
 	case t.is("=="):
 		return `write "=" to compare`
-	case prev != nil && prev.is(",") && (t.kind == tokEOF || t.is(")") || t.class() == wordReserved):
+	case prev.is(",") && (t.kind == tokEOF || t.is(")") || t.class() == wordReserved):
 		return "remove the comma before it"
+	case prev.kind == tokString && t.kind == tokWord && t.start == prev.end:
+		return "a quote inside a string is written twice: 'it''s'"
+	case prev.is("emit"):
+		return "write EMIT CHANGES, EMIT ON WINDOW CLOSE or EMIT EVERY interval"
+	case before.is("as") && prev.kind == tokWord && prev.class() == wordReserved:
+		return fmt.Sprintf("%s was read as a name; is the name missing after AS?", strings.ToUpper(prev.text))
 	case t.kind == tokWord && !t.quoted:
 		if k := nearestKeyword(t.text); k != "" {
 			return "did you mean " + strings.ToUpper(k) + "?"
 		}
 	}
 	// A misspelt keyword is often read as an alias; then the word before is the one to blame.
-	if prev != nil && prev.kind == tokWord && !prev.quoted && t.kind != tokEOF {
+	if prev.kind == tokWord && !prev.quoted && t.kind != tokEOF {
 		if k := nearestKeyword(prev.text); k != "" {
 			return fmt.Sprintf("did you mean %s instead of %q?", strings.ToUpper(k), prev.text)
 		}
 	}
-	if prev != nil && (t.kind == tokWord || t.kind == tokString || t.kind == tokNumber) && t.class() != wordReserved &&
-		(prev.kind == tokWord && prev.class() != wordReserved || prev.kind == tokString || prev.kind == tokNumber || prev.is(")")) {
+	if (expected == endOfStatement || expected == `")"`) && isOperand(t) && (isOperand(prev) || prev.is(")")) {
 		return "is there a comma or an operator missing before it?"
 	}
 	return ""
+}
+
+// isOperand reports whether t is a value or a name, rather than a keyword or an operator.
+func isOperand(t *token) bool {
+	return t.kind == tokString || t.kind == tokNumber || t.kind == tokWord && t.class() == wordPlain
 }
 
 // enter guards every recursion; leave must follow in any case.
@@ -324,10 +351,12 @@ func (p *parser) tooComplex(format string, args ...any) {
 		Hint: "split it into views, or use VALUES or IN lists instead of long chains", Span: tokenAt(p.tok()).Place})
 }
 
+const endOfStatement = "end of statement"
+
 // atEnd fails if anything is left.
 func (p *parser) atEnd() {
 	if p.err == nil && p.tok().kind != tokEOF {
-		p.unexpected("end of statement")
+		p.unexpected(endOfStatement)
 	}
 }
 

@@ -45,7 +45,7 @@ func (p *parser) callClauses(f *FuncCall) {
 		p.expect(")")
 	}
 	if p.is("filter") && p.peek(1).is("(") {
-		p.i += 2
+		p.skip(2)
 		p.expect("where")
 		f.Filter = p.expr()
 		p.expect(")")
@@ -55,7 +55,7 @@ func (p *parser) callClauses(f *FuncCall) {
 	}
 	if p.is("over") && (p.peek(1).is("(") || p.peek(1).kind == tokWord && isName(p.peek(1).class())) {
 		start := p.start()
-		p.i++
+		p.skip(1)
 		if p.is("(") {
 			f.Over = p.windowSpec()
 		} else {
@@ -79,12 +79,12 @@ func (p *parser) argument(f *FuncCall) Expr {
 	t, next := p.tok(), p.peek(1)
 	switch {
 	case t.is("variadic"):
-		p.i++
+		p.skip(1)
 		f.Variadic = true
 	case t.kind == tokWord && (next.is("=>") || next.is(":=")):
 		start := p.start()
 		name := p.label("an argument's name")
-		p.i++
+		p.skip(1)
 		value := p.argumentValue()
 		return &NamedArg{At: p.from(start), Name: name, Value: value}
 	}
@@ -190,10 +190,10 @@ func (p *parser) extract(f *FuncCall) {
 		p.unexpected("a field such as YEAR")
 		return
 	}
-	p.i++
+	p.skip(1)
 	f.Args = []Expr{&StringLit{At: tokenAt(t), Value: strings.ToLower(t.text)}}
 	if p.is(",") && t.kind == tokString {
-		p.i++
+		p.skip(1)
 	} else {
 		p.expect("from")
 	}

@@ -149,7 +149,7 @@ func (p *parser) tableElement(d *TableDef) {
 	case p.is("watermark", "for"):
 		d.Watermarks = append(d.Watermarks, p.watermark())
 	case p.is("like") && n.kind == tokWord:
-		p.i++
+		p.skip(1)
 		d.Like = append(d.Like, p.name("a table"))
 		for p.accept("including") || p.accept("excluding") {
 			p.label("what to include")
@@ -282,7 +282,7 @@ func (p *parser) columnConstraint(c *ColumnDef) bool {
 	case p.is("generated"):
 		p.generated(c)
 	case p.is("as") && c.Generated == nil:
-		p.i++
+		p.skip(1)
 		c.Generated = p.expr()
 	case p.accept("stored"), p.accept("persisted"):
 		c.Stored = true
@@ -332,7 +332,7 @@ func (p *parser) tableOptions(d *TableDef) {
 		case p.accept("comment"):
 			d.Comment = p.string("a comment in single quotes")
 		case p.accept("watermark", "for"):
-			p.i -= 2
+			p.back(2)
 			d.Watermarks = append(d.Watermarks, p.watermark())
 		case p.is("on", "conflict"):
 			p.notSupported(tokenAt(p.tok()), "ON CONFLICT of a table")
@@ -443,17 +443,17 @@ func (p *parser) createIndex(s *CreateIndex) {
 // objectKind reads the kind of an object; with required, it fails if there is none, else it returns ObjAny.
 func (p *parser) objectKind(required bool) ObjectKind {
 	if p.is("materialized") && p.peek(1).is("view") {
-		p.i += 2
+		p.skip(2)
 		return ObjMaterializedView
 	}
 	t := p.tok()
 	if n := p.peek(1); t.kind == tokWord && !t.quoted && (required || n.kind == tokWord) {
 		switch t.text {
 		case "source", "table", "view", "sink", "index", "schema", "function", "job":
-			p.i++
+			p.skip(1)
 			return ObjectKind(strings.ToUpper(t.text))
 		case "stream":
-			p.i++
+			p.skip(1)
 			return ObjSource
 		}
 	}

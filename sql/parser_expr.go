@@ -64,10 +64,10 @@ func (p *parser) prefix() Expr {
 	if t.kind == tokOp && p.err == nil {
 		switch {
 		case t.text == "+" || t.text == "-":
-			p.i++
+			p.skip(1)
 			return p.unary(t, start, precUnary-1)
 		case operatorPrec(t.text) == precOp && t.text != "==":
-			p.i++
+			p.skip(1)
 			return p.unary(t, start, precOp)
 		case t.text == "=" || t.text == "<>" || t.text == "==":
 			p.unexpectedHint("an expression", "there is nothing to compare on the left")
@@ -75,7 +75,7 @@ func (p *parser) prefix() Expr {
 		}
 	}
 	if t.is("not") {
-		p.i++
+		p.skip(1)
 		x := p.exprAbove(precNot - 1)
 		return &NotExpr{At: p.from(start), X: x}
 	}
@@ -101,7 +101,7 @@ func (p *parser) infix(left Expr, start, above int) Expr {
 		}
 		p.link(n)
 		prec := p.infixPrec(t)
-		if prec == precNone || prec <= above {
+		if prec == precNone || prec <= above || p.err != nil {
 			break
 		}
 		if prec == banned {
@@ -140,14 +140,15 @@ func (p *parser) infixPrec(t *token) int {
 		return precAnd
 	case "is", "isnull", "notnull":
 		return precIs
-	case "between", "in", "like", "ilike", "similar":
+	case "between", "in", "like", "ilike":
 		return precLike
+	case "similar":
+		if p.peek(1).is("to") {
+			return precLike
+		}
 	case "not":
-		switch p.peek(1).text {
-		case "between", "in", "like", "ilike", "similar":
-			if !p.peek(1).quoted {
-				return precLike
-			}
+		if n := p.peek(1); n.is("between") || n.is("in") || n.is("like") || n.is("ilike") || n.is("similar") {
+			return precLike
 		}
 	case "rlike", "regexp":
 		if n := p.peek(1); n.kind == tokString {
@@ -173,7 +174,7 @@ func (p *parser) infixPrec(t *token) int {
 // without a closing mark, so that another operator of the same strength would be ambiguous.
 func (p *parser) infixOperator(left Expr, start int, t *token, prec int) (x Expr, open bool) {
 	if t.kind == tokOp {
-		p.i++
+		p.skip(1)
 		return p.binary(left, start, t.text, tokenAt(t), prec)
 	}
 	switch t.text {
@@ -186,10 +187,10 @@ func (p *parser) infixOperator(left Expr, start int, t *token, prec int) (x Expr
 		_, distinct := x.(*DistinctExpr)
 		return x, distinct
 	case "isnull", "notnull":
-		p.i++
+		p.skip(1)
 		return &IsExpr{At: p.from(start), X: left, Not: t.text == "notnull", Test: IsNull}, false
 	case "at":
-		p.i++
+		p.skip(1)
 		if p.accept("local") {
 			return &AtTimeZoneExpr{At: p.from(start), X: left}, false
 		}
@@ -197,7 +198,7 @@ func (p *parser) infixOperator(left Expr, start int, t *token, prec int) (x Expr
 		zone := p.exprAbove(precAt)
 		return &AtTimeZoneExpr{At: p.from(start), X: left, Zone: zone}, true
 	case "collate":
-		p.i++
+		p.skip(1)
 		name := p.name("a collation")
 		return &CollateExpr{At: p.from(start), X: left, Collation: name}, false
 	case "overlaps":
@@ -279,7 +280,7 @@ func (p *parser) in(left Expr, start int, not bool) Expr {
 	open := p.tok()
 	p.expect("(")
 	if p.startsQuery() {
-		p.i-- // back to the parenthesis: (SELECT 1) + 1 is an expression, (SELECT 1) alone a query
+		p.back(1) // back to the parenthesis: (SELECT 1) + 1 is an expression, (SELECT 1) alone a query
 		x.Query, x.List = p.parenItems()
 		x.At = p.from(start)
 		return x
@@ -382,7 +383,7 @@ func (p *parser) postfix(x Expr, start int) Expr {
 		case p.is("[") && canSubscript(x):
 			x = p.subscript(x, start)
 		case p.is(".") && canSelectField(x):
-			p.i++
+			p.skip(1)
 			if p.accept("*") {
 				return &FieldExpr{At: p.from(start), X: x}
 			}

@@ -10,14 +10,14 @@ import (
 func (p *parser) word(what string, allowed func(wordClass) bool) Ident {
 	t := p.tok()
 	if t.kind == tokWord && allowed(t.class()) && p.err == nil {
-		p.i++
+		p.skip(1)
 		return Ident{At: tokenAt(t), Name: t.text, Quoted: t.quoted}
 	}
 	hint := ""
 	switch {
 	case t.kind == tokString:
 		hint = "write names without quotes or in double quotes; single quotes make a string"
-	case t.kind == tokWord && t.class() >= wordFunction && p.guess(t) == "":
+	case t.kind == tokWord && t.class() >= wordFunction && p.guess(t, what) == "":
 		hint = strings.ToUpper(t.text) + ` is a keyword; to use it as a name, write "` + t.text + `"`
 	}
 	p.unexpectedHint(what, hint)
@@ -58,7 +58,7 @@ func (p *parser) names(what string) []*Name {
 func (p *parser) string(what string) string {
 	t := p.tok()
 	if t.kind == tokString {
-		p.i++
+		p.skip(1)
 		return t.text
 	}
 	hint := ""
@@ -74,11 +74,11 @@ func (p *parser) int(what string) int {
 	t := p.tok()
 	if t.kind == tokNumber {
 		if n, err := strconv.ParseInt(t.text, 0, 32); err == nil && (len(t.text) == 1 || t.text[0] != '0' || t.text[1] > '9') {
-			p.i++
+			p.skip(1)
 			return int(n)
 		}
 		if n, err := strconv.ParseInt(t.text, 10, 32); err == nil {
-			p.i++
+			p.skip(1)
 			return int(n)
 		}
 		p.errorAt(tokenAt(t), "", "unexpected number %s, expected %s (a whole number up to %d)", t.text, what, math.MaxInt32)
@@ -123,19 +123,19 @@ func (p *parser) intervalFields(literal bool) *IntervalFields {
 	if f.From == "" {
 		return nil
 	}
-	p.i++
+	p.skip(1)
 	last := f.From
 	if p.is("to") {
-		p.i++
+		p.skip(1)
 		if f.To = p.unit(literal); f.To == "" {
 			p.unexpected("a unit such as SECOND")
 			return f
 		}
-		p.i++
+		p.skip(1)
 		last = f.To
 	}
 	if last == "second" && p.is("(") {
-		p.i++
+		p.skip(1)
 		f.Precision = p.int("the precision of seconds")
 		p.expect(")")
 	}
@@ -160,7 +160,7 @@ func (p *parser) typeName() *TypeName {
 			t.Dims = append(t.Dims, n)
 			continue
 		case p.is("array") && p.peek(1).is("["):
-			p.i += 2
+			p.skip(2)
 			t.Dims = append(t.Dims, p.int("the size of the array"))
 			p.expect("]")
 			continue

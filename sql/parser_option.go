@@ -48,17 +48,17 @@ func (p *parser) option(equals bool) *Option {
 func (p *parser) optionKey() string {
 	t := p.tok()
 	if t.kind == tokString {
-		p.i++
+		p.skip(1)
 		return t.text
 	}
 	key := p.label("an option's name").Name
 	for p.err == nil {
 		switch n := p.peek(1); {
 		case p.is(".") && (n.kind == tokWord || n.kind == tokNumber):
-			p.i += 2
+			p.skip(2)
 			key += "." + n.text
 		case p.is("-") && n.kind == tokWord && n.start == p.tok().end && p.tok().start == p.toks[p.i-1].end:
-			p.i += 2
+			p.skip(2)
 			key += "-" + n.text
 		default:
 			return key
@@ -73,25 +73,25 @@ func (p *parser) optionValue() Expr {
 	start := t.start
 	switch {
 	case t.kind == tokString:
-		p.i++
+		p.skip(1)
 		return &StringLit{At: tokenAt(t), Value: t.text}
 	case t.kind == tokNumber:
-		p.i++
+		p.skip(1)
 		return &NumberLit{At: tokenAt(t), Text: t.text}
 	case t.is("-") || t.is("+"):
-		p.i++
+		p.skip(1)
 		sign := strings.TrimPrefix(t.text, "+")
 		if n := p.tok(); n.kind == tokNumber {
-			p.i++
+			p.skip(1)
 			return &NumberLit{At: p.from(start), Text: sign + n.text}
 		}
 		p.unexpected("a number")
 		return &NullLit{}
 	case t.is("true") || t.is("false"):
-		p.i++
+		p.skip(1)
 		return &BoolLit{At: tokenAt(t), Value: t.text == "true"}
 	case t.is("null"):
-		p.i++
+		p.skip(1)
 		return &NullLit{At: tokenAt(t)}
 	case t.is("interval") && p.peek(1).kind != tokEOF && !p.peek(1).is(",") && !p.peek(1).is(")"):
 		return p.interval()
@@ -100,11 +100,11 @@ func (p *parser) optionValue() Expr {
 		return &NullLit{}
 	case t.kind == tokWord:
 		// The word as it was written: a bare path or a name keeps its capitals.
-		p.i++
+		p.skip(1)
 		end := t.end
 		for n := p.tok(); (n.is(".") || n.is("-") || n.kind == tokWord && !n.quoted) && n.start == end && p.err == nil; n = p.tok() {
 			end = n.end
-			p.i++
+			p.skip(1)
 		}
 		return &StringLit{At: p.from(start), Value: p.src[start:end]}
 	}
@@ -124,7 +124,7 @@ func (p *parser) format() *FormatSpec {
 			p.unexpectedHint(what, "write FORMAT JSON, or put format = 'json' into WITH")
 		}
 		if t := p.tok(); t.kind == tokString {
-			p.i++
+			p.skip(1)
 			return strings.ToLower(t.text)
 		}
 		return strings.ToLower(p.label(what).Name)

@@ -12,13 +12,13 @@ func (p *parser) primary() Expr {
 	t := p.tok()
 	switch t.kind {
 	case tokNumber:
-		p.i++
+		p.skip(1)
 		return &NumberLit{At: tokenAt(t), Text: t.text}
 	case tokString:
-		p.i++
+		p.skip(1)
 		return &StringLit{At: tokenAt(t), Value: t.text}
 	case tokBits:
-		p.i++
+		p.skip(1)
 		return &BitLit{At: tokenAt(t), Hex: t.text[0] == 'x', Digits: t.text[1:]}
 	case tokParam:
 		return p.param()
@@ -50,6 +50,7 @@ func (p *parser) startsQuery() bool {
 			return p.beginsQuery(n)
 		}
 	}
+	p.tooComplex("nested more than %d levels deep", maxDepth)
 	return false
 }
 
@@ -145,13 +146,13 @@ func (p *parser) wordExpr() Expr {
 	at, next := tokenAt(t), p.peek(1)
 	switch t.text {
 	case "null":
-		p.i++
+		p.skip(1)
 		return &NullLit{At: at}
 	case "true", "false":
-		p.i++
+		p.skip(1)
 		return &BoolLit{At: at, Value: t.text == "true"}
 	case "default":
-		p.i++
+		p.skip(1)
 		return &DefaultExpr{At: at}
 	case "case":
 		return p.caseExpr()
@@ -169,7 +170,7 @@ func (p *parser) wordExpr() Expr {
 	case "exists":
 		if next.is("(") {
 			start := p.start()
-			p.i++
+			p.skip(1)
 			return &ExistsExpr{Query: p.parenQuery(), At: p.from(start)}
 		}
 	case "row":
@@ -290,7 +291,7 @@ func (p *parser) nameExpr() Expr {
 	case p.err != nil:
 		return &NullLit{}
 	case next.kind == tokString && (first.quoted || first.class() != wordColumn):
-		p.i++
+		p.skip(1)
 		return &TypedLit{At: p.from(start), Type: &TypeName{At: n.At, Name: n}, Value: next.text}
 	case next.is("("):
 		if len(n.Parts) == 1 && !first.quoted && first.class() == wordColumn {
@@ -304,7 +305,7 @@ func (p *parser) nameExpr() Expr {
 		}
 		return x
 	case len(n.Parts) == 1 && !first.quoted && first.class() == wordFunction:
-		p.i--
+		p.back(1)
 		p.unexpected("an expression")
 		return &NullLit{}
 	}
@@ -424,7 +425,7 @@ func (p *parser) keywordFunc() Expr {
 	switch t.text {
 	case "current_time", "current_timestamp", "localtime", "localtimestamp":
 		if p.is("(") && p.peek(1).is(")") {
-			p.i++
+			p.skip(1)
 			p.unexpectedHint("the precision", "write "+t.text+" without parentheses")
 		}
 		if p.accept("(") {
@@ -457,7 +458,7 @@ func (p *parser) interval() Expr {
 		p.accept("+")
 	}
 	if t := p.tok(); t.kind == tokNumber && x.Precision < 0 {
-		p.i++
+		p.skip(1)
 		x.Value += t.text
 		if x.Fields = p.intervalFields(true); x.Fields == nil {
 			p.unexpectedHint("a unit such as SECOND", "write INTERVAL '10' SECOND or INTERVAL '10 seconds'")

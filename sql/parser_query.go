@@ -93,7 +93,7 @@ func (p *parser) setOpsAfter(left QueryBody, start, above int) QueryBody {
 		if prec <= above {
 			return left
 		}
-		p.i++
+		p.skip(1)
 		s := &SetOp{Op: op, L: left, All: p.accept("all")}
 		if !s.All {
 			p.accept("distinct")
@@ -170,7 +170,7 @@ func (p *parser) cte() *CTE {
 	}
 	from := p.start()
 	if p.is("(") && p.isDML(1) {
-		p.i++
+		p.skip(1)
 		c.Stmt = p.statement()
 		p.expect(")")
 	} else {
@@ -223,7 +223,7 @@ func (p *parser) queryClauses(q *Query) {
 			if q.AsOf != nil {
 				p.errorAt(at, "", "AS OF EPOCH is written twice")
 			}
-			p.i += 3
+			p.skip(3)
 			q.AsOf = p.expr()
 		case p.isEmit():
 			if q.Emit != nil {
@@ -366,7 +366,7 @@ func (p *parser) selectBody() QueryBody {
 		s.Having = p.expr()
 	}
 	if p.is("window") && p.peek(2).is("as") {
-		p.i++
+		p.skip(1)
 		s.Windows = list(p, p.namedWindow)
 	}
 	if p.is("qualify") {
@@ -440,13 +440,13 @@ func (p *parser) groupItem() GroupItem {
 	g := GroupItem{}
 	switch {
 	case p.is("rollup") && p.peek(1).is("("):
-		p.i++
+		p.skip(1)
 		g.Kind, g.Items = Rollup, parenList(p, p.groupSet)
 	case p.is("cube") && p.peek(1).is("("):
-		p.i++
+		p.skip(1)
 		g.Kind, g.Items = Cube, parenList(p, p.groupSet)
 	case p.is("grouping", "sets") && p.peek(2).is("("):
-		p.i += 2
+		p.skip(2)
 		g.Kind, g.Items = GroupSets, parenList(p, p.groupItem)
 	default:
 		return p.groupSet()
@@ -575,7 +575,7 @@ func (p *parser) tableFactor() TableExpr {
 		p.notSupported(tokenAt(p.tok()), "ROWS FROM")
 		return &TableName{}
 	case p.is("table") && p.peek(1).is("("):
-		p.i += 2
+		p.skip(2)
 		from := p.start()
 		name := p.functionName()
 		t := p.tableFunc(name, from, lateral, func() { p.expect(")") })
@@ -658,7 +658,7 @@ func (p *parser) funcAlias(t *TableFunc) {
 		t.Alias.Name = p.ident("an alias")
 	}
 	if p.is("(") {
-		if n := p.peek(2); n.is(",") || n.is(")") {
+		if n := p.peek(2); !t.Alias.Name.IsZero() && (n.is(",") || n.is(")")) {
 			t.Alias.Columns = p.idents("a column name")
 		} else {
 			t.ColumnDefs = parenList(p, func() *ColumnDef {

@@ -17,7 +17,7 @@ func (p *parser) show() Statement {
 		s.Kind = p.objectKind(false)
 		s.Name = p.name("the name of an object")
 	case p.is("columns") && (p.peek(1).is("from") || p.peek(1).is("in")):
-		p.i += 2
+		p.skip(2)
 		s.What, s.Name = "columns", p.name("a table, view or source")
 	case p.accept("all"):
 		s.What = "all"
@@ -31,7 +31,7 @@ func (p *parser) show() Statement {
 		for _, kind := range showKinds {
 			words := strings.Fields(kind)
 			if n := p.peek(len(words)); p.is(words...) && !n.is(".") {
-				p.i += len(words)
+				p.skip(len(words))
 				s.What = kind
 				p.showFilter(s)
 				s.At = p.from(start)
@@ -69,7 +69,7 @@ func (p *parser) showFilter(s *Show) {
 // parameterName reads the name of a session parameter: a, a.b, or 'a.b' as Flink writes it.
 func (p *parser) parameterName() string {
 	if t := p.tok(); t.kind == tokString && p.err == nil {
-		p.i++
+		p.skip(1)
 		return strings.ToLower(t.text)
 	}
 	n := p.label("the name of a parameter").Name
@@ -114,7 +114,7 @@ func (p *parser) setOrReset() Statement {
 		return &SetTransaction{Session: true, Modes: p.txModes(), At: p.from(start)}
 	}
 	if p.is("transaction") && !p.peek(1).is("=") && !p.peek(1).is("to") {
-		p.i++
+		p.skip(1)
 		if p.is("snapshot") {
 			p.notSupported(tokenAt(p.tok()), "SET TRANSACTION SNAPSHOT")
 		}
@@ -138,10 +138,10 @@ func (p *parser) setValue(s *Set) {
 	case p.accept("time", "zone"):
 		s.Name = "timezone"
 	case p.is("schema") && p.peek(1).kind == tokString:
-		p.i++
+		p.skip(1)
 		s.Name = "search_path"
 	case p.is("names") && p.peek(1).kind == tokString:
-		p.i++
+		p.skip(1)
 		s.Name = "client_encoding"
 	default:
 		s.Name = p.parameterName()
@@ -154,7 +154,7 @@ func (p *parser) setValue(s *Set) {
 	}
 	s.Values = list(p, func() Expr {
 		if t := p.tok(); t.kind == tokWord && t.quoted { // SET search_path = "a", "b"
-			p.i++
+			p.skip(1)
 			return &StringLit{At: tokenAt(t), Value: t.text}
 		}
 		return p.optionValue()

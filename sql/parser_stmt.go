@@ -50,7 +50,7 @@ func (p *parser) statement() Statement {
 	case "begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release":
 		return p.transaction()
 	case "flush":
-		p.i++
+		p.skip(1)
 		return &Flush{At: p.from(start)}
 	case "prepare", "execute", "deallocate":
 		return p.prepared()
@@ -59,7 +59,7 @@ func (p *parser) statement() Statement {
 	case "subscribe":
 		return p.subscribe()
 	case "use":
-		p.i++
+		p.skip(1)
 		return &Use{Name: p.name("a schema"), At: p.from(start)}
 	case "discard":
 		return p.discard()
@@ -153,7 +153,7 @@ func (p *parser) insert(w *With, start int) Statement {
 		p.notSupported(tokenAt(p.tok()), "OVERRIDING (there are no identity columns)")
 	}
 	if p.is("default", "values") {
-		p.i += 2
+		p.skip(2)
 	} else {
 		if !p.is("(") && !p.beginsQuery(0) {
 			p.unexpected("VALUES, SELECT or a list of columns")
@@ -341,7 +341,7 @@ func (p *parser) copy() Statement {
 		s.Options = p.bareCopyOptions()
 	}
 	if p.is("where") && s.From {
-		p.i++
+		p.skip(1)
 		s.Where = p.expr()
 	}
 	s.At = p.from(start)
@@ -363,7 +363,7 @@ func (p *parser) bareCopyOptions() []*Option {
 			at := tokenAt(p.tok())
 			o.Value = &StringLit{At: at, Value: p.string("a string")}
 		default:
-			p.i--
+			p.back(1)
 			p.unexpectedHint("an option of COPY", "write the options as WITH (format csv, header true)")
 		}
 		o.At = p.from(t.start)
@@ -510,7 +510,7 @@ func (p *parser) prepared() Statement {
 	case "execute":
 		s := &Execute{Name: p.ident("a prepared statement")}
 		if p.is("(") && p.peek(1).is(")") {
-			p.i += 2
+			p.skip(2)
 		} else if p.is("(") {
 			s.Args = parenList(p, p.expr)
 		}
@@ -531,7 +531,7 @@ func (p *parser) cursor() Statement {
 	start := p.start()
 	switch p.tok().text {
 	case "declare":
-		p.i++
+		p.skip(1)
 		s := &Declare{Name: p.ident("a cursor")}
 		for p.err == nil && !p.is("cursor") {
 			switch {
@@ -562,7 +562,7 @@ func (p *parser) cursor() Statement {
 		s.At = p.from(start)
 		return s
 	case "close":
-		p.i++
+		p.skip(1)
 		s := &Close{}
 		if !p.accept("all") {
 			s.Cursor = p.ident("a cursor or ALL")
@@ -590,10 +590,10 @@ func (p *parser) fetch() Statement {
 	case p.accept("prior"):
 		s.Direction = FetchBackward
 	case p.is("first") && named:
-		p.i++
+		p.skip(1)
 		s.Direction, s.Count = FetchFirst, 0
 	case p.is("last") && named:
-		p.i++
+		p.skip(1)
 		s.Direction, s.Count = FetchLast, 0
 	case p.accept("absolute"):
 		s.Direction, s.Count = FetchAbsolute, p.signed()
@@ -628,7 +628,7 @@ func (p *parser) signed() int64 {
 		p.unexpected("a whole number")
 		return 0
 	}
-	p.i++
+	p.skip(1)
 	return n
 }
 
@@ -647,12 +647,12 @@ func (p *parser) subscribe() Statement {
 	}
 	for p.err == nil {
 		if p.is("with") && s.Options == nil {
-			p.i++
+			p.skip(1)
 			s.Options = p.looseOptions()
 			continue
 		}
 		if p.isAsOfEpoch() && s.AsOf == nil {
-			p.i += 3
+			p.skip(3)
 			s.AsOf = p.expr()
 			continue
 		}
