@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/streamsql/streamsql/types"
@@ -12,13 +14,46 @@ var notCompared = map[string]string{
 }
 
 // ownSamples are arguments that suit a function better than any value of the type.
-var ownSamples = map[string]map[int][]string{}
+var ownSamples = map[string]map[int][]string{
+	"convert_from":  {1: {"NULL", "UTF8", "utf-8"}},
+	"convert_to":    {1: {"NULL", "UTF8", "utf-8"}},
+	"encode":        {1: {"NULL", "hex", "base64", "escape", "Hex", "x"}},
+	"decode":        {0: {"NULL", "", "abc", "00ff", "0 0FF", "YWJj", "YW Jj", "YQ==", "a", `\\x`, `\001a`, "0g"}, 1: {"NULL", "hex", "base64", "escape", "x"}},
+	"format":        {0: {"NULL", "", "%s", "%I|%s", "%L %L", "%2$s", "%1$s %s", "%10s|", "%-10s|", "%%", "%", "%x", "%3$s", "%0$s", "%*s", "%1$*2$s"}, 1: {"NULL", "0", "7", "-3"}, 2: {"NULL", "12", "-5"}},
+	"split_part":    {0: {"NULL", "", "a,b,c", "abc", ",", "a,,b", "äöüñöx"}, 1: {"NULL", "", ",", "b", "ö"}, 2: {"NULL", "0", "1", "2", "3", "-1", "-2", "-5", "2147483647", "-2147483648"}},
+	"translate":     {0: {"NULL", "abcabc", "äöü", ""}, 1: {"NULL", "", "abc", "ä", "aab"}, 2: {"NULL", "", "x", "xyz", "€"}},
+	"replace":       {0: {"NULL", "abcabc", "äöü", "", "aaa"}, 1: {"NULL", "", "abc", "ä", "a", "aa"}, 2: {"NULL", "", "x", "aa"}},
+	"overlay":       {2: {"NULL", "0", "1", "2", "3", "100", "-1", "2147483647"}, 3: {"NULL", "0", "1", "5", "-1", "2147483647", "-2147483648"}},
+	"substr":        {1: {"NULL", "0", "1", "3", "-2", "100", "2147483647", "-2147483648"}, 2: {"NULL", "0", "1", "4", "-1", "2147483647", "-2147483648"}},
+	"substring":     {1: {"NULL", "0", "1", "3", "-2", "100", "2147483647", "-2147483648"}, 2: {"NULL", "0", "1", "4", "-1", "2147483647", "-2147483648"}},
+	"lpad":          {1: {"NULL", "0", "1", "4", "9", "-1", "2147483647"}, 2: {"NULL", "", "x", "äb"}},
+	"rpad":          {1: {"NULL", "0", "1", "4", "9", "-1", "2147483647"}, 2: {"NULL", "", "x", "äb"}},
+	"repeat":        {1: {"NULL", "0", "1", "4", "-1", "2147483647"}},
+	"btrim":         {1: {"NULL", "", " ", "aä", "cba"}},
+	"ltrim":         {1: {"NULL", "", " ", "aä", "cba"}},
+	"rtrim":         {1: {"NULL", "", " ", "ñ", "cba"}},
+	"starts_with":   {1: {"NULL", "", "ab", "ä", "abcd"}},
+	"strpos":        {1: {"NULL", "", "b", "ü", "l"}},
+	"position":      {1: {"NULL", "", "b", "ü", "l"}},
+	"chr":           {0: {"NULL", "0", "65", "228", "8364", "128512", "-1", "55296", "1114112", "2147483647"}},
+	"initcap":       {0: {"NULL", "", "hi THOMAS", "öl und äL", "o'neil-x 3rd a1b", "a_b"}},
+	"quote_ident":   {0: {"NULL", "", "abc", "Abc", "a b", "select", "a1_", "1a", `a"b`, "name", "ä"}},
+	"quote_literal": {0: {"NULL", "", "abc", "it's", `back\slash`}},
+	"factorial":     {0: {"NULL", "0", "1", "5", "20", "33", "-1", "34"}},
+	"round":         {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
+	"trunc":         {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
+	"width_bucket":  {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
+}
 
 // excused reports whether a difference is one that we want, with the reason.
 func excused(o *Overload, sql, got, want string) bool {
 	switch {
 	case got == "ERROR "+string(types.CodeNumericOutOfRange) && o.Result.Kind == types.Numeric && moreThan38Digits(want):
 		return true // NUMERIC holds 38 digits here
+	case lastDigit[o.Name] && o.Result.Kind == types.Float8 && nearly(got, want):
+		return true // PostgreSQL's answer is its C library's, whose last digit is not always right either
+	case o.Name == "right" && strings.Contains(sql, "'-2147483648'"):
+		return true // PostgreSQL 15 overflows
 	case strings.Contains(sql, "178000000 years") && strings.HasPrefix(got, "ERROR"):
 		return true // INTERVAL's time part is nanoseconds in an int64 here
 	}
@@ -33,4 +68,17 @@ func moreThan38Digits(s string) bool {
 		}
 	}
 	return n > 38
+}
+
+// lastDigit are functions of floats whose last digit may differ.
+var lastDigit = map[string]bool{
+	"power": true, "pow": true, "^": true, "cbrt": true, "||/": true, "exp": true, "ln": true, "log": true, "log10": true,
+	"sin": true, "cos": true, "tan": true, "cot": true, "asin": true, "acos": true, "atan": true, "atan2": true,
+	"sinh": true, "cosh": true, "tanh": true, "asinh": true, "acosh": true, "atanh": true,
+}
+
+func nearly(got, want string) bool {
+	a, err1 := strconv.ParseFloat(got, 64)
+	b, err2 := strconv.ParseFloat(want, 64)
+	return err1 == nil && err2 == nil && math.Abs(a-b) <= 1e-15*math.Abs(b)
 }

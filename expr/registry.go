@@ -25,6 +25,9 @@ func newBuiltin() *Registry {
 	t.comparison()
 	t.logic()
 	t.arithmetic()
+	t.math()
+	t.text()
+	t.bytes()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }
