@@ -268,7 +268,7 @@ func (w *writer) option(o *Option) {
 
 func (w *writer) optionKey(key string) {
 	for _, part := range strings.Split(key, ".") {
-		if !isBareWord(part) {
+		if !isBareWord(part) || wordClasses[part] == wordReserved {
 			w.put(QuoteString(key))
 			return
 		}
