@@ -17,7 +17,7 @@ import (
 // A log file ("segment") is a header and frames, one frame per epoch. Integers are little-endian, crc is CRC-32C.
 //
 //	header   magic "ssqllog\x01" 8 bytes | engine id 32 hex digits | crc uint32 of the 40 bytes before
-//	frame    magic uint32 | sections uint32 | epoch uint64 | clock int64 | crc uint32 of the 24 bytes before and the table
+//	frame    magic uint32 | sections uint32 | epoch uint64 | clock int64 | crc uint32 of the 24 bytes before | crc uint32 of the table
 //	         table: sections times { kind uint8 | id uint64 | length uint64 | crc uint32 of the body }
 //	         the sections' bodies, in order
 //
@@ -28,7 +28,7 @@ const (
 	logMagic       = "ssqllog\x01"
 	logHeaderSize  = len(logMagic) + 32 + 4
 	frameMagic     = 0x31657373 // "sse1"
-	frameHeadSize  = 4 + 4 + 8 + 8 + 4
+	frameHeadSize  = 4 + 4 + 8 + 8 + 4 + 4
 	sectionEntry   = 1 + 8 + 8 + 4
 	maxSections    = 1 << 20
 	maxSectionSize = 1 << 40
@@ -109,6 +109,7 @@ func frameHead(epoch changelog.Epoch, clock int64, sections []section) []byte {
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(sections)))
 	b = binary.LittleEndian.AppendUint64(b, uint64(epoch))
 	b = binary.LittleEndian.AppendUint64(b, uint64(clock))
+	b = binary.LittleEndian.AppendUint32(b, checksum(b))
 	b = append(b, 0, 0, 0, 0)
 	for _, s := range sections {
 		b = append(b, byte(s.kind))
@@ -116,13 +117,8 @@ func frameHead(epoch changelog.Epoch, clock int64, sections []section) []byte {
 		b = binary.LittleEndian.AppendUint64(b, uint64(len(s.body)))
 		b = binary.LittleEndian.AppendUint32(b, checksum(s.body))
 	}
-	binary.LittleEndian.PutUint32(b[24:], headSum(b))
+	binary.LittleEndian.PutUint32(b[28:], checksum(b[frameHeadSize:]))
 	return b
-}
-
-// headSum is the checksum of a frame's head without the place of the checksum itself.
-func headSum(head []byte) uint32 {
-	return crc32.Update(checksum(head[:24]), castagnoli, head[frameHeadSize:])
 }
 
 func encodeRows(rec arrow.Record) ([]byte, error) {
@@ -255,11 +251,14 @@ func (s *segmentReader) at(off, n int64) ([]byte, error) {
 	return b, nil
 }
 
-// frame reads the frame at off. why says what is wrong with it; next is then the end as far as it is known.
+// cutShort stands for the end of a frame that goes on behind the end of the file.
+const cutShort = -1
+
+// frame reads the frame at off. why says what is wrong with it; next is then the end as far as it is known, or cutShort.
 func (s *segmentReader) frame(off int64, name string, f func(changelog.Epoch, int64, []entry, func(entry) ([]byte, error)) error) (next int64, why string, err error) {
 	head, err := s.at(off, frameHeadSize)
 	if err == io.ErrUnexpectedEOF {
-		return s.size, "a frame's head is cut short", nil
+		return cutShort, "a frame's head is cut short", nil
 	} else if err != nil {
 		return 0, "", err
 	}
@@ -267,15 +266,18 @@ func (s *segmentReader) frame(off int64, name string, f func(changelog.Epoch, in
 	if binary.LittleEndian.Uint32(head) != frameMagic || n > maxSections {
 		return off + frameHeadSize, "no frame begins here", nil
 	}
+	if checksum(head[:24]) != binary.LittleEndian.Uint32(head[24:]) {
+		return off + frameHeadSize, "a frame's head does not match its checksum", nil
+	}
 	next = off + frameHeadSize + int64(n)*sectionEntry
 	head, err = s.at(off, next-off)
 	if err == io.ErrUnexpectedEOF {
-		return s.size, "a frame's table is cut short", nil
+		return cutShort, "a frame's table is cut short", nil
 	} else if err != nil {
 		return 0, "", err
 	}
-	if headSum(head) != binary.LittleEndian.Uint32(head[24:]) {
-		return next, "a frame's head does not match its checksum", nil
+	if checksum(head[frameHeadSize:]) != binary.LittleEndian.Uint32(head[28:]) {
+		return next, "a frame's table does not match its checksum", nil
 	}
 	epoch, clock := changelog.Epoch(binary.LittleEndian.Uint64(head[8:])), int64(binary.LittleEndian.Uint64(head[16:]))
 	sections := make([]entry, n)
@@ -290,7 +292,7 @@ func (s *segmentReader) frame(off int64, name string, f func(changelog.Epoch, in
 		next += int64(length)
 	}
 	if next > s.size {
-		return s.size, "a frame is cut short", nil
+		return cutShort, "a frame is cut short", nil
 	}
 	bodies := make(map[int64][]byte, len(sections))
 	for _, e := range sections {
@@ -311,7 +313,7 @@ func (s *segmentReader) frame(off int64, name string, f func(changelog.Epoch, in
 // torn reports whether what is wrong between from and to is what a write looks like that was under way: the file ends there, or a sector
 // of it was never written.
 func (s *segmentReader) torn(from, to int64) (bool, error) {
-	if to >= s.size {
+	if to == cutShort {
 		return true, nil
 	}
 	for at := from; at < to; {
