@@ -60,6 +60,7 @@ type Scan struct {
 	Prune []expr.Expr
 	// Instance tells apart two scans of one source that must not share a reader (0 for the first).
 	Instance int
+	OnError  Policy // of records that cannot be decoded
 }
 
 // Watermark follows a source (after its computed columns): it rejects rows whose time is ahead of the epoch's clock by more

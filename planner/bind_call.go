@@ -1,0 +1,268 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/streamsql/streamsql/expr"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// call binds a function call: an aggregate, a window of GROUP BY, a special form or a scalar function.
+func (b *exprBinder) call(x *sql.FuncCall) (expr.Expr, error) {
+	name := strings.ToLower(x.Name.Last().Name)
+	if q := x.Name.Qualifier(); len(q) > 0 && q[len(q)-1].Name != "pg_catalog" {
+		return nil, types.Errorf(types.CodeUndefinedFunction, "schema %q has no functions", joinIdents(q)).At(x.Name.Span())
+	}
+	if x.Over != nil {
+		return nil, types.NotSupported(x.Span(), "window functions (OVER)")
+	}
+	if x.WithinGroup != nil {
+		return nil, types.NotSupported(x.Span(), "WITHIN GROUP")
+	}
+	if x.Variadic {
+		return nil, types.NotSupported(x.Span(), "VARIADIC arguments")
+	}
+	if x.Nulls != sql.DefaultNulls {
+		return nil, types.NotSupported(x.Span(), "%s", x.Nulls)
+	}
+	if kind, part, ok := windowFunction(name); ok {
+		return b.windowCall(x, kind, part)
+	}
+	switch {
+	case name == "grouping" && b.group != nil && !x.Star:
+		return b.groupingCall(x)
+	case name == "proctime" && len(x.Args) == 0:
+		return &expr.Now{Base: expr.Base{T: types.TimestampTZType, Sp: x.Span()}}, nil
+	case b.reg.IsAggregate(name):
+		return b.aggregate(name, x)
+	}
+	if err := plainCall(name, x); err != nil {
+		return nil, err
+	}
+	args, err := b.bindList(x.Args)
+	if err != nil {
+		return nil, err
+	}
+	return b.reg.Func(name, args, x.Span())
+}
+
+// plainCall refuses what only aggregates can have.
+func plainCall(name string, x *sql.FuncCall) error {
+	wrong := ""
+	switch {
+	case x.Star:
+		return types.Errorf(types.CodeWrongObjectType, "%s(*) specified, but %s is not an aggregate function", name, name).At(x.Span())
+	case x.Distinct:
+		wrong = "DISTINCT"
+	case len(x.OrderBy) > 0:
+		wrong = "ORDER BY"
+	case x.Filter != nil:
+		wrong = "FILTER"
+	default:
+		return nil
+	}
+	return types.Errorf(types.CodeWrongObjectType, "%s specified, but %s is not an aggregate function", wrong, name).At(x.Span())
+}
+
+// aggBase is where the columns begin that stand for aggregates until the Aggregate is built; no input is as wide.
+const aggBase = 1 << 24
+
+// aggCall is one aggregate of a grouping; its expressions are over the grouping's input.
+type aggCall struct {
+	fn       *expr.Aggregate
+	args     []expr.Expr
+	filter   expr.Expr // or nil
+	distinct bool
+	order    []aggOrder
+}
+
+type aggOrder struct {
+	x                expr.Expr
+	desc, nullsFirst bool
+}
+
+// key is equal for aggregates that can share one column.
+func (a *aggCall) key() string {
+	var s strings.Builder
+	s.WriteString(a.fn.ID)
+	for _, e := range a.args {
+		s.WriteString("|" + exprKey(e))
+	}
+	if a.distinct {
+		s.WriteString("|distinct")
+	}
+	if a.filter != nil {
+		s.WriteString("|filter " + exprKey(a.filter))
+	}
+	for _, o := range a.order {
+		s.WriteString("|order " + exprKey(o.x))
+		if o.desc {
+			s.WriteString(" desc")
+		}
+		if o.nullsFirst {
+			s.WriteString(" nulls first")
+		}
+	}
+	return s.String()
+}
+
+// ignoresDuplicates are the aggregates for which DISTINCT changes nothing.
+var ignoresDuplicates = []expr.AggKind{
+	expr.Min, expr.Max, expr.BoolAnd, expr.BoolOr, expr.BitAnd, expr.BitOr, expr.ApproxCountDistinct, expr.AnyValue,
+}
+
+// aggregate binds the call of an aggregate to a column that stands for it.
+func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) {
+	switch {
+	case b.inAggregate:
+		return nil, types.Errorf(types.CodeGrouping, "aggregate function calls cannot be nested").At(x.Span()).
+			WithHint("compute the inner one in a subquery in FROM")
+	case b.group == nil:
+		err := types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in %s", b.clause).At(x.Span())
+		if b.clause == "WHERE" {
+			return nil, err.WithHint("conditions on aggregates stand in HAVING")
+		}
+		return nil, err
+	}
+	inner := *b
+	inner.inAggregate = true
+	args, err := inner.bindList(x.Args)
+	if err != nil {
+		return nil, err
+	}
+	ts := make([]types.Type, len(args))
+	for i, a := range args {
+		ts[i] = a.Type()
+	}
+	if !x.Star && len(args) == 0 || x.Star && name != "count" {
+		return nil, types.Errorf(types.CodeUndefinedFunction, "function %s() does not exist", name).At(x.Span()).
+			WithHint("write the argument: %s(x)%s", name, map[bool]string{true: ", or count(*) to count rows"}[name == "count"])
+	}
+	fn, err := b.reg.ResolveAggregate(name, ts)
+	if err != nil {
+		return nil, at(err, x.Span())
+	}
+	call := &aggCall{fn: fn, distinct: x.Distinct}
+	for i, a := range args {
+		c, err := expr.Cast(a, fn.Args[i], expr.Implicit)
+		if err != nil {
+			return nil, at(err, a.Span())
+		}
+		call.args = append(call.args, c)
+	}
+	if x.Filter != nil {
+		inner.clause = "FILTER"
+		if call.filter, err = inner.bindBool(x.Filter, "FILTER"); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range x.OrderBy {
+		e, err := inner.bind(o.X)
+		if err != nil {
+			return nil, err
+		}
+		if e.Type().Kind == types.Unknown {
+			if e, err = expr.Cast(e, types.TextType, expr.Implicit); err != nil {
+				return nil, err
+			}
+		}
+		if x.Distinct && !slices.ContainsFunc(call.args, func(a expr.Expr) bool { return sameExpr(a, e) }) {
+			return nil, types.Errorf(types.CodeInvalidColumnRef, "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list").At(o.Span())
+		}
+		call.order = append(call.order, aggOrder{x: e, desc: o.Desc, nullsFirst: nullsFirst(o)})
+	}
+	if slices.Contains(ignoresDuplicates, fn.Kind) {
+		call.distinct = false
+	}
+	if !fn.Ordered {
+		call.order = nil
+	}
+	return b.group.aggregateColumn(call, x.Span()), nil
+}
+
+// nullsFirst says where NULLs stand: last if ascending, first if descending, unless it is written.
+func nullsFirst(o sql.OrderItem) bool {
+	if o.Nulls == sql.NullsDefault {
+		return o.Desc
+	}
+	return o.Nulls == sql.NullsFirst
+}
+
+func (b *exprBinder) keyword(x *sql.KeywordFunc) (expr.Expr, error) {
+	switch x.Name {
+	case "current_date", "localtime", "current_timestamp", "localtimestamp":
+		e, err := b.reg.Func(x.Name, nil, x.Span())
+		if err != nil || x.Precision < 0 || x.Precision >= 6 {
+			return e, err
+		}
+		t := e.Type()
+		t.Precision = int16(x.Precision) + 1
+		return expr.Cast(e, t, expr.Explicit)
+	}
+	return nil, types.NotSupported(x.Span(), "%s", strings.ToUpper(x.Name))
+}
+
+func (b *exprBinder) atTimeZone(x *sql.AtTimeZoneExpr) (expr.Expr, error) {
+	v, err := b.bind(x.X)
+	if err != nil {
+		return nil, err
+	}
+	var zone expr.Expr = &expr.Literal{Base: expr.Base{T: types.TextType, Sp: x.Span()}, Value: b.zone()}
+	if x.Zone != nil {
+		if zone, err = b.bind(x.Zone); err != nil {
+			return nil, err
+		}
+	}
+	return b.reg.Func("timezone", []expr.Expr{zone, v}, x.Span())
+}
+
+func (b *binder) zone() string {
+	if b.set.TimeZone == "" {
+		return "UTC"
+	}
+	return b.set.TimeZone
+}
+
+// likeOperators are the operators behind LIKE, ILIKE and SIMILAR TO.
+var likeOperators = map[sql.LikeKind]string{sql.Like: "~~", sql.ILike: "~~*"}
+
+func (b *exprBinder) like(x *sql.LikeExpr) (expr.Expr, error) {
+	v, pattern, err := b.pair(x.X, x.Pattern)
+	if err != nil {
+		return nil, err
+	}
+	if x.Kind == sql.SimilarTo {
+		args := []expr.Expr{pattern}
+		if x.Escape != nil {
+			esc, err := b.bind(x.Escape)
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, esc)
+		}
+		if pattern, err = b.reg.Func("similar_to_escape", args, x.Pattern.Span()); err != nil {
+			return nil, err
+		}
+		op := "~"
+		if x.Not {
+			op = "!~"
+		}
+		return b.operator(op, x.Span(), v, pattern)
+	}
+	if x.Escape != nil {
+		esc, err := b.bind(x.Escape)
+		if err != nil {
+			return nil, err
+		}
+		if pattern, err = b.reg.Func("like_escape", []expr.Expr{pattern, esc}, x.Pattern.Span()); err != nil {
+			return nil, err
+		}
+	}
+	op := likeOperators[x.Kind]
+	if x.Not {
+		op = "!" + op
+	}
+	return b.operator(op, x.Span(), v, pattern)
+}

@@ -1,0 +1,220 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/streamsql/streamsql/expr"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// fromItem is one relation of FROM: a node and the columns of it that have names.
+type fromItem struct {
+	name string
+	node *Node
+	cols []fromColumn
+	key  []int // columns of the node that are a key the user vouches for
+}
+
+type fromColumn struct {
+	name  string
+	index int // column of the node
+}
+
+func newFromItem(name string, node *Node, visible int) *fromItem {
+	item := &fromItem{name: name, node: node}
+	for i, f := range node.Schema[:visible] {
+		item.cols = append(item.cols, fromColumn{name: f.Name, index: i})
+	}
+	return item
+}
+
+func (f *fromItem) scope() *scope {
+	s := &scope{rels: []scopeRel{{name: f.name, key: f.key}}}
+	for _, c := range f.cols {
+		s.cols = append(s.cols, scopeColumn{name: c.name, typ: f.node.Schema[c.index].Type, index: c.index})
+	}
+	return s
+}
+
+// aliased gives the item another name and its first columns other names.
+func (b *binder) aliased(f *fromItem, alias sql.Alias) (*fromItem, error) {
+	if alias.IsZero() {
+		return f, nil
+	}
+	g := *f
+	g.name = alias.Name.Name
+	if len(alias.Columns) > len(f.cols) {
+		return nil, types.Errorf(types.CodeInvalidColumnRef, "table %q has %d columns available but %d columns specified",
+			g.name, len(f.cols), len(alias.Columns)).At(alias.Span())
+	}
+	g.cols = slices.Clone(f.cols)
+	for i, c := range alias.Columns {
+		g.cols[i].name = c.Name
+	}
+	return &g, nil
+}
+
+// from binds the FROM clause.
+func (b *binder) from(list []sql.TableExpr) (*fromItem, error) {
+	if len(list) > 1 {
+		for _, t := range list { // unknown names first
+			if _, err := b.fromOne(t); err != nil {
+				return nil, err
+			}
+		}
+		return nil, types.NotSupported(list[1].Span(), "joins")
+	}
+	return b.fromOne(list[0])
+}
+
+func (b *binder) fromOne(t sql.TableExpr) (*fromItem, error) {
+	switch x := t.(type) {
+	case *sql.TableName:
+		return b.fromTable(x)
+	case *sql.DerivedTable:
+		if x.Lateral {
+			return nil, types.NotSupported(x.Span(), "LATERAL")
+		}
+		return b.fromQuery(x.Query, x.Alias)
+	case *sql.TableFunc:
+		name := strings.ToLower(x.Call.Name.Last().Name)
+		switch {
+		case x.Lateral:
+			return nil, types.NotSupported(x.Span(), "LATERAL")
+		case x.Ordinality || len(x.ColumnDefs) > 0:
+			return nil, types.NotSupported(x.Span(), "WITH ORDINALITY and column definitions of table functions")
+		case isWindowFunction(name) && len(x.Call.Name.Parts) == 1:
+			return b.fromWindow(x)
+		case name == "unnest" || name == "generate_series" || name == "jsonb_array_elements" || name == "json_table":
+			return nil, types.NotSupported(x.Span(), "the table function %s", name)
+		}
+		err := types.Errorf(types.CodeUndefinedFunction, "table function %q does not exist", name).At(x.Call.Name.Span())
+		if near := types.Nearest(name, []string{"tumble", "hop", "session", "cumulate"}); near != "" {
+			return nil, err.WithHint("did you mean %q?", near)
+		}
+		return nil, err
+	case *sql.Join:
+		for _, side := range []sql.TableExpr{x.L, x.R} { // unknown names first
+			if _, err := b.fromOne(side); err != nil {
+				return nil, err
+			}
+		}
+		return nil, types.NotSupported(x.Span(), "joins")
+	}
+	return nil, types.NotSupported(t.Span(), "this kind of table expression")
+}
+
+// fromQuery binds a derived table.
+func (b *binder) fromQuery(q *sql.Query, alias sql.Alias) (*fromItem, error) {
+	rel, err := b.subquery(q)
+	if err != nil {
+		return nil, err
+	}
+	return b.aliased(newFromItem("", rel.node, rel.visible), alias)
+}
+
+// fromTable binds a name in FROM: a CTE, a source, a table, a view or a system relation.
+func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
+	if t.AsOf != nil {
+		return nil, types.NotSupported(t.AsOf.Span(), "FOR SYSTEM_TIME AS OF")
+	}
+	if len(t.Name.Parts) == 1 {
+		if c := b.findCTE(t.Name.Parts[0].Name); c != nil {
+			if c.rel == nil {
+				return nil, types.NotSupported(t.Span(), "WITH RECURSIVE")
+			}
+			return b.aliased(newFromItem(c.name, c.rel.node, c.rel.visible), t.Alias)
+		}
+	}
+	o, err := b.lookup(t.Name)
+	if err != nil {
+		return nil, err
+	}
+	item, err := b.scanObject(o, t.Span())
+	if err != nil {
+		return nil, err
+	}
+	return b.aliased(item, t.Alias)
+}
+
+// lookup finds an object by its name, which may be qualified with the schema public.
+//
+// Errors: CodeUndefinedTable with the nearest name.
+func (b *binder) lookup(name *sql.Name) (*Object, error) { return findObject(b.p.Catalog, name) }
+
+func findObject(c *Catalog, name *sql.Name) (*Object, error) {
+	full := objectName(name)
+	if o := c.Lookup(full); o != nil {
+		return o, nil
+	}
+	err := types.Errorf(types.CodeUndefinedTable, "relation %q does not exist", name).At(name.Span())
+	if near := types.Nearest(full, c.Names()); near != "" {
+		return nil, err.WithHint("did you mean %q?", near)
+	}
+	return nil, err
+}
+
+// objectName is the name under which the catalog keeps an object.
+func objectName(name *sql.Name) string {
+	if q := name.Qualifier(); len(q) == 1 && q[0].Name == publicSchema {
+		return name.Last().Name
+	}
+	return name.String()
+}
+
+// scanObject makes the plan that reads an object.
+func (b *binder) scanObject(o *Object, sp types.Span) (*fromItem, error) {
+	b.deps[o.ID] = true
+	switch {
+	case o.Source != nil:
+		node := scanSource(o)
+		item := newFromItem(o.Name, node, len(o.Source.Columns))
+		if o.Source.KeyTrusted {
+			item.key = o.Source.PrimaryKey
+		}
+		return item, nil
+	case o.Kind == KindView:
+		for _, d := range o.Deps {
+			b.deps[d] = true
+		}
+		return newFromItem(o.Name, o.View.Logical.Root, len(o.View.Schema)), nil
+	case o.Kind == KindMaterializedView:
+		return newFromItem(o.Name, newNode(&ViewScan{Object: o.ID, Name: o.Name}, o.View.Schema), len(o.View.Schema)), nil
+	case o.System != nil:
+		return newFromItem(o.Name, newNode(&ViewScan{Object: o.ID, Name: o.Name}, o.System.Schema), len(o.System.Schema)), nil
+	}
+	return nil, types.Errorf(types.CodeWrongObjectType, "%s %q cannot be read", o.Kind, o.Name).At(sp)
+}
+
+// scanSource reads a source: its physical columns, then the computed ones, then the watermark.
+func scanSource(o *Object) *Node {
+	s := o.Source
+	all := make([]int, len(s.Physical))
+	identity := len(s.Columns) == len(s.Physical)
+	for i := range all {
+		all[i] = i
+		identity = identity && s.Columns[i].Physical == i
+	}
+	node := newNode(&Scan{Object: o.ID, Name: o.Name, Columns: all}, s.Physical)
+	if !identity {
+		exprs := make([]expr.Expr, len(s.Columns))
+		names := make([]string, len(s.Columns))
+		for i, c := range s.Columns {
+			names[i] = c.Name
+			if c.Physical >= 0 {
+				exprs[i] = column(c.Physical, s.Physical[c.Physical])
+			} else {
+				exprs[i] = c.Expr
+			}
+		}
+		node = newProject(node, exprs, names, s.OnError)
+	}
+	if w := s.Watermark; w != nil {
+		node = newNode(&Watermark{
+			Time: w.Column, Expr: w.Expr, MaxAhead: s.MaxAhead, IdleTimeout: s.IdleTimeout, OnLate: s.OnLate,
+		}, node.Schema, node)
+	}
+	return node
+}

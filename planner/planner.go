@@ -1,0 +1,110 @@
+package planner
+
+import (
+	"github.com/streamsql/streamsql/expr"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// Planner turns statements into plans. It is a pure function of the statement and its fields, and safe for concurrent use.
+type Planner struct {
+	Catalog    *Catalog
+	Registry   *expr.Registry // nil: expr.Builtin
+	Settings   Settings
+	Connectors Connectors
+	Params     []Param // the values of $1, $2 ...
+}
+
+// Param is the value of a query parameter, in the form of expr.Literal. Unknown types are untyped literals.
+type Param struct {
+	T     types.Type
+	Value any
+}
+
+// QueryPlan is a query ready to run: a snapshot or a live query.
+type QueryPlan struct {
+	// Root is an Output.
+	Root *Node
+	// Logical is the query before the rewrites, for EXPLAIN LOGICAL.
+	Logical *Node
+	// Schema are the visible columns: the first ones of Root.
+	Schema types.Schema
+	// Snapshot: only views and constants are read, so that the answer can be read once instead of live.
+	Snapshot bool
+	// Order, Limit and Offset are to be applied to the answer of a snapshot; Order may use columns behind the visible ones.
+	Order         []SortKey
+	Limit, Offset *int64
+	Deps          []ObjectID // objects read
+	Notices       []Notice
+	Warnings      []Warning
+}
+
+func (p *Planner) newBinder(set Settings) *binder {
+	reg := p.Registry
+	if reg == nil {
+		reg = expr.Builtin
+	}
+	return &binder{p: p, reg: reg, set: set, deps: map[ObjectID]bool{}}
+}
+
+// PlanQuery plans an ad-hoc query, whose changes go to a subscriber.
+//
+// Errors: all of binding, positioned; CodeNotSupported.
+func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
+	b := p.newBinder(p.Settings)
+	rel, err := b.outermost(q)
+	if err != nil {
+		return nil, err
+	}
+	plan := &QueryPlan{Logical: rel.node, Schema: rel.node.Schema[:rel.visible], Deps: b.dependencies()}
+	plan.Snapshot = isSnapshot(rel.node)
+	if !rel.ordered.IsZero() {
+		if !plan.Snapshot {
+			return nil, types.NotSupported(rel.ordered, "ORDER BY, LIMIT and OFFSET of a continuous query")
+		}
+		plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
+	}
+	em, err := b.emission(rel.emit)
+	if err != nil {
+		return nil, err
+	}
+	root, err := b.optimize(rel.node, em)
+	if err != nil {
+		return nil, err
+	}
+	if plan.Root, err = b.finish(newNode(&Output{}, root.Schema, root)); err != nil {
+		return nil, err
+	}
+	plan.Notices, plan.Warnings = b.notices, Warnings(plan.Root)
+	return plan, nil
+}
+
+// outermost binds a statement's query; untyped columns become text.
+func (b *binder) outermost(q *sql.Query) (*relation, error) {
+	rel, err := b.query(q, true)
+	if err != nil {
+		return nil, err
+	}
+	return rel.resolved()
+}
+
+func (b *binder) dependencies() []ObjectID {
+	var ids []ObjectID
+	for _, o := range b.p.Catalog.Objects() {
+		if b.deps[o.ID] {
+			ids = append(ids, o.ID)
+		}
+	}
+	return ids
+}
+
+// isSnapshot reports whether a plan reads no source.
+func isSnapshot(n *Node) bool {
+	snapshot := true
+	n.each(func(n *Node) {
+		if _, ok := n.Op.(*Scan); ok {
+			snapshot = false
+		}
+	})
+	return snapshot
+}
