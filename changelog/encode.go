@@ -16,7 +16,8 @@ type Order struct {
 	NullsFirst bool
 
 	// Exact keeps the form beside the value (1.0 and 1.00, '1 month' and '30 days', 0 and -0 differ, in a fixed order); without it
-	// they encode alike, and the form of numbers and intervals travels apart in the representation.
+	// they encode alike, and the form of numbers and intervals travels apart in the representation. In arrays an element's form
+	// decides before the next element.
 	Exact bool
 }
 

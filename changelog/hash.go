@@ -26,7 +26,7 @@ const EmptyHash = hashSeed
 func HashWord(h, word uint64) uint64 { return combine(h, word) }
 
 // HashDecimal takes a column of NUMERIC(p,s) into a row's hash.
-func HashDecimal(h, lo, hi uint64) uint64 { return combine(h, combine(lo, hi)) }
+func HashDecimal(h, lo, hi uint64) uint64 { return combine(h, combine(mix(lo), hi)) }
 
 // HashNull takes a NULL into a row's hash.
 func HashNull(h uint64) uint64 { return combine(h, nullWord) }
@@ -39,6 +39,7 @@ func mix(x uint64) uint64 {
 	return x ^ x>>33
 }
 
+// combine needs an h that was mixed already: x and y with x ^ rotated y alike would meet.
 func combine(h, word uint64) uint64 { return mix(bits.RotateLeft64(h, 23) ^ word) }
 
 // Hash sets out[i] to the stable 64-bit hash of the i-th selected row (sel nil: all n rows) over the columns; out is dense. The
@@ -97,18 +98,18 @@ func hashColumn(col arrow.Array, sel []uint32, out []uint64) {
 	case *array.Decimal128:
 		vals := a.Values()
 		hashWith(valid, sel, out, func(row int) uint64 {
-			return combine(vals[row].LowBits(), uint64(vals[row].HighBits()))
+			return combine(mix(vals[row].LowBits()), uint64(vals[row].HighBits()))
 		})
 	case *array.FixedSizeBinary:
 		hashWith(valid, sel, out, func(row int) uint64 {
 			v := parseNumeric(a.Value(row))
 			d, scale := v.normal()
-			return combine(combine(uint64(v.class)<<32^uint64(uint32(scale)), d.hi), d.lo)
+			return combine(combine(mix(uint64(v.class)<<32^uint64(uint32(scale))), d.hi), d.lo)
 		})
 	case *array.MonthDayNanoInterval:
 		hashWith(valid, sel, out, func(row int) uint64 {
 			hi, lo := intervalValue(a.Value(row))
-			return combine(uint64(hi), lo)
+			return combine(mix(uint64(hi)), lo)
 		})
 	case *array.List:
 		elems := a.ListValues()

@@ -2,7 +2,9 @@ package changelog
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"math"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -16,8 +18,8 @@ import (
 // weightColumn is the name of the weights' column in a serialised changelog; it comes last.
 const weightColumn = "_weight"
 
-// AppendIPC appends the selected rows of the batches as one Arrow IPC stream; weights, if any batch has them, are one more
-// column named _weight.
+// AppendIPC appends the selected rows of the batches as one Arrow IPC stream and the stream's CRC32C in 4 bytes, little endian;
+// weights, if any batch has them, are one more column named _weight.
 func AppendIPC(dst []byte, schema types.Schema, batches []*Batch) ([]byte, error) {
 	weighted := false
 	for _, b := range batches {
@@ -47,8 +49,15 @@ func AppendIPC(dst []byte, schema types.Schema, batches []*Batch) ([]byte, error
 		}
 		recs = append(recs, array.NewRecord(as, cols, int64(dense.N)))
 	}
-	return AppendRecords(dst, as, recs...)
+	from := len(dst)
+	dst, err := AppendRecords(dst, as, recs...)
+	if err != nil {
+		return nil, err
+	}
+	return binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[from:], castagnoli)), nil
 }
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // AppendRecords appends an Arrow IPC stream of records of one schema.
 func AppendRecords(dst []byte, schema *arrow.Schema, recs ...arrow.Record) (_ []byte, err error) {
@@ -65,9 +74,13 @@ func AppendRecords(dst []byte, schema *arrow.Schema, recs ...arrow.Record) (_ []
 	return buf.Bytes(), nil
 }
 
-// ReadIPC reads what AppendIPC wrote. The caller has checked the bytes' checksum; still, damaged input is an error, never a panic.
+// ReadIPC reads what AppendIPC wrote. The batches refer to data, which must stay as it is. Damaged input is an error.
 func ReadIPC(data []byte, schema types.Schema) ([]*Batch, error) {
-	recs, err := ReadRecords(data)
+	body := len(data) - 4
+	if body < 0 || binary.LittleEndian.Uint32(data[body:]) != crc32.Checksum(data[:body], castagnoli) {
+		return nil, fmt.Errorf("read changelog: %d bytes with a wrong checksum", len(data))
+	}
+	recs, err := ReadRecords(data[:body])
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +111,9 @@ func ReadIPC(data []byte, schema types.Schema) ([]*Batch, error) {
 	return out, nil
 }
 
-// ReadRecords reads an Arrow IPC stream. The records refer to data, which must stay as it is. Damaged input is an error:
-// no panic of Arrow's reader leaves here, no allocation goes far beyond the input's size, and arrays hold what they claim.
+// ReadRecords reads an Arrow IPC stream. The records refer to data, which must stay as it is. The caller has checked the bytes against
+// a checksum: Arrow's reader allocates what damaged metadata says. Beyond that no panic leaves here, no buffer goes far
+// beyond the input's size, and arrays hold the rows they claim.
 func ReadRecords(data []byte) (recs []arrow.Record, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -129,8 +143,8 @@ func ReadRecords(data []byte) (recs []arrow.Record, err error) {
 	return recs, nil
 }
 
-// checkFraming walks the stream's messages (0xffffffff, length, metadata, body) so far as their metadata's lengths lie inside the
-// input, since Arrow allocates what a length says. Bodies go through the capped allocator.
+// checkFraming refuses a first message (0xffffffff, length, metadata, body) whose metadata is longer than the input, since Arrow
+// allocates what the length says. Bodies go through the capped allocator.
 func checkFraming(data []byte) error {
 	if len(data) < 8 {
 		return fmt.Errorf("read arrow stream: %d bytes", len(data))
