@@ -1,13 +1,18 @@
 package exec
 
 import (
+	"time"
+
 	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/types"
 )
 
 // Env is what operators are built with: everything they need besides the plan.
 type Env struct {
+	Functions *expr.Registry // nil: expr.Builtin
+	Zone      *time.Location // the session's time zone; nil: UTC
 	// BatchRows is the most rows of a batch that an operator builds itself; 0: 32768.
 	BatchRows int
 }
@@ -17,6 +22,20 @@ func (e *Env) batchRows() int {
 		return 32 << 10
 	}
 	return e.BatchRows
+}
+
+func (e *Env) functions() *expr.Registry {
+	if e == nil || e.Functions == nil {
+		return expr.Builtin
+	}
+	return e.Functions
+}
+
+func (e *Env) zone() *time.Location {
+	if e == nil {
+		return nil
+	}
+	return e.Zone
 }
 
 // LocalOp is the part of a keyed operator that runs before the exchange, fused with the stage below, on whatever worker has the
