@@ -64,6 +64,12 @@ func (s *Sink) Publish(_ context.Context, _ sinks.Marker, changes []*changelog.B
 	return err
 }
 
+// Finish does nothing: what was published is on the screen.
+func (s *Sink) Finish(context.Context) error { return nil }
+
+// Close does nothing.
+func (s *Sink) Close() error { return nil }
+
 func (s *Sink) cell(t types.Type, b *changelog.Batch, col, row int) string {
 	if b.Cols[col].IsNull(row) {
 		return "NULL"

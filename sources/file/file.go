@@ -166,3 +166,12 @@ func ioError(op, path string, err error) *types.Error {
 	}
 	return types.Errorf(code, "%s", fmt.Sprintf("%s %q: %v", op, path, err))
 }
+
+// First returns the first file that a path stands for, or "" if there is none yet.
+func First(path string) (string, error) {
+	files, err := New(Config{Path: path, Watch: true}).list()
+	if err != nil || len(files) == 0 {
+		return "", err
+	}
+	return files[0], nil
+}
