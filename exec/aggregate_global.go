@@ -247,14 +247,6 @@ func (g *aggGlobal) tooLate(ctx *Context, b *changelog.Batch, sel []uint32, id i
 func (g *aggGlobal) merge(b *changelog.Batch, sel []uint32, t *aggTable) error {
 	keys := state.KeyBatch{Cols: b.Cols[g.keyAt():g.laneAt()], N: b.N, Sel: sel}
 	n := keys.Rows()
-	for i := range g.src {
-		lane := words(b.Cols[g.laneAt()+i])
-		if sel != nil {
-			g.lane[i] = gatherWords(g.lane[i], lane, sel)
-			lane = g.lane[i]
-		}
-		g.src[i] = lane
-	}
 	g.slots = resize(g.slots, n)
 	g.added = t.hash.FindOrInsert(keys, g.slots, g.added[:0])
 	g.first = t.hash.TouchAll(g.slots, g.first[:0])
@@ -264,6 +256,14 @@ func (g *aggGlobal) merge(b *changelog.Batch, sel []uint32, t *aggTable) error {
 			c.old = g.results(t, c.slots)
 		}
 		g.chunks = append(g.chunks, c)
+	}
+	for i := range g.src { // after results, which uses the same scratch
+		lane := words(b.Cols[g.laneAt()+i])
+		if sel != nil {
+			g.lane[i] = gatherWords(g.lane[i], lane, sel)
+			lane = g.lane[i]
+		}
+		g.src[i] = lane
 	}
 	addLane(t.cols[0], g.slots, g.src[0])
 	for i := range g.uses {

@@ -27,3 +27,16 @@ type Sink interface {
 	Finish(ctx context.Context) error
 	Close() error
 }
+
+// Unlogged is implemented by sinks that have no medium to hold a marker (a terminal, nothing at all). What they are given is not
+// kept in the log before, and is not given again after a crash.
+type Unlogged interface{ Unlogged() }
+
+// Unmarked is implemented by sinks whose medium cannot hold a marker (a webhook): what was not confirmed before a crash is given
+// again, with the same epochs.
+type Unmarked interface{ Unmarked() }
+
+// Resetter is implemented by sinks that can remove everything they hold, the marker too.
+type Resetter interface {
+	Reset(ctx context.Context) error
+}

@@ -1,0 +1,816 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/sinks"
+	"github.com/streamsql/streamsql/state"
+	"github.com/streamsql/streamsql/types"
+)
+
+// JobSpec is a job to be run.
+type JobSpec struct {
+	ID   JobID
+	Name string // for messages and statistics
+	Root *planner.Node
+	// Restore: the job was there before; it goes on where the log says. Its sources are opened in the background, so that one
+	// that cannot be reached does not keep the engine from starting.
+	Restore bool
+	Paused  bool
+	// RateLimit is the most rows per second taken from each source; 0: no limit.
+	RateLimit float64
+	// OnMarker says what to do if the sink's marker does not fit the log: "" (an error), "append" or "reset".
+	OnMarker string
+}
+
+// Alteration is a change of what runs. It takes effect as a whole at the boundary of an epoch.
+type Alteration struct {
+	Drop    []JobID
+	Add     []JobSpec
+	Pause   []JobID
+	Resume  []JobID
+	Catalog []byte // kept in the log's record of the epoch, for the catalog
+}
+
+// Alter makes an alteration and returns when it is logged. Before Start it takes effect at once and is logged with the first
+// epoch. If a job cannot be added, nothing changes; with Restore the job fails alone.
+//
+// Errors: what planning left open (an operator that is not supported), 42710 for a job that is there already, 42704
+// for one that is not, 55006 for pausing what others share, the connectors' errors.
+func (e *Engine) Alter(ctx context.Context, a Alteration) error {
+	opened, err := e.openAll(ctx, a.Add)
+	if err != nil {
+		return err
+	}
+	logged := make(chan error, 1)
+	var applied error
+	running := e.started.Load()
+	err = e.do(ctx, func() {
+		if e.stopping != nil {
+			applied = types.Errorf(types.CodeShutdown, "the engine is stopping")
+			return
+		}
+		if applied = e.apply(a, opened); applied == nil && running {
+			e.acks = append(e.acks, ack{done: logged})
+		}
+	})
+	if err != nil {
+		opened.close(nil)
+		return err
+	}
+	opened.close(e)
+	if applied != nil || !running {
+		return applied
+	}
+	select {
+	case err := <-logged:
+		return err
+	case <-e.stopped:
+		select {
+		case err := <-logged:
+			return err
+		default:
+			return e.errStopped()
+		}
+	}
+}
+
+// AddJob is Alter with one job to add.
+func (e *Engine) AddJob(ctx context.Context, spec JobSpec) error {
+	return e.Alter(ctx, Alteration{Add: []JobSpec{spec}})
+}
+
+// DropJob is Alter with one job to drop.
+func (e *Engine) DropJob(ctx context.Context, id JobID) error {
+	return e.Alter(ctx, Alteration{Drop: []JobID{id}})
+}
+
+// Pause makes the sources of a job stand still.
+func (e *Engine) Pause(ctx context.Context, id JobID) error {
+	return e.Alter(ctx, Alteration{Pause: []JobID{id}})
+}
+
+// Resume lets a paused job go on.
+func (e *Engine) Resume(ctx context.Context, id JobID) error {
+	return e.Alter(ctx, Alteration{Resume: []JobID{id}})
+}
+
+// SetRateLimit sets the most rows per second that are taken from each source of a job; 0: no limit.
+func (e *Engine) SetRateLimit(ctx context.Context, id JobID, rows float64) error {
+	var failed error
+	err := e.do(ctx, func() {
+		if e.jobs[id] == nil {
+			failed = unknownJob(id)
+			return
+		}
+		e.limitRate(id, rows)
+	})
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// SetTrigger sets the least time from one epoch's begin to the next's.
+func (e *Engine) SetTrigger(ctx context.Context, d time.Duration) error {
+	return e.do(ctx, func() { e.cfg.Trigger = d })
+}
+
+func unknownJob(id JobID) error {
+	return types.Errorf(types.CodeUndefinedObject, "job %d does not run", id)
+}
+
+// openings are the connectors that an alteration opened before the driver sees it.
+type openings struct {
+	sources map[*planner.Node]*openSource
+	sinks   map[*planner.Node]Sink
+	used    map[any]bool
+}
+
+type openSource struct {
+	source Source
+	names  []string
+	err    error // with Restore
+}
+
+func (e *Engine) openAll(ctx context.Context, specs []JobSpec) (*openings, error) {
+	o := &openings{sources: map[*planner.Node]*openSource{}, sinks: map[*planner.Node]Sink{}, used: map[any]bool{}}
+	for _, s := range specs {
+		if s.Root == nil {
+			return nil, types.Errorf(types.CodeInternal, "job %q has no plan", s.Name)
+		}
+		err := walk(s.Root, map[*planner.Node]bool{}, func(n *planner.Node) error {
+			switch op := n.Op.(type) {
+			case *planner.Scan:
+				if s.Restore || o.sources[n] != nil {
+					return nil // in the background; of another job too
+				}
+				src, err := e.cfg.OpenSource(ctx, op)
+				if err != nil {
+					return fmt.Errorf("open source %q: %w", op.Name, err)
+				}
+				os := &openSource{source: src}
+				o.sources[n] = os
+				if os.names, err = src.Partitions(ctx); err != nil {
+					return fmt.Errorf("list the partitions of source %q: %w", op.Name, err)
+				}
+			case *planner.Sink:
+				sink, err := e.cfg.OpenSink(ctx, op)
+				if err != nil {
+					return fmt.Errorf("open sink %q: %w", op.Name, err)
+				}
+				o.sinks[n] = sink
+			}
+			return nil
+		})
+		if err != nil {
+			o.close(nil)
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// close closes what was not used.
+func (o *openings) close(e *Engine) {
+	for n, s := range o.sources {
+		if e == nil || !o.used[n] {
+			_ = s.source.Close()
+		}
+	}
+	for n, s := range o.sinks {
+		if e == nil || !o.used[n] {
+			_ = s.Close()
+		}
+	}
+}
+
+func walk(n *planner.Node, seen map[*planner.Node]bool, f func(*planner.Node) error) error {
+	if seen[n] {
+		return nil
+	}
+	seen[n] = true
+	for _, in := range n.Inputs {
+		if err := walk(in, seen, f); err != nil {
+			return err
+		}
+	}
+	return f(n)
+}
+
+// apply makes an alteration, all of it or nothing. It runs between epochs.
+func (e *Engine) apply(a Alteration, o *openings) error {
+	dropped := map[JobID]bool{}
+	for _, id := range a.Drop {
+		if e.jobs[id] == nil {
+			return unknownJob(id)
+		}
+		dropped[id] = true
+	}
+	for _, id := range append(a.Pause, a.Resume...) {
+		if e.jobs[id] == nil {
+			return unknownJob(id)
+		}
+	}
+	for _, id := range a.Pause {
+		if err := e.sharesScan(id, a.Pause); err != nil {
+			return err
+		}
+	}
+	for _, s := range a.Add {
+		if e.jobs[s.ID] != nil && !dropped[s.ID] {
+			return types.Errorf(types.CodeDuplicateObject, "job %q runs already", s.Name)
+		}
+	}
+	for _, id := range a.Drop {
+		if err := e.droppable(id, dropped); err != nil {
+			return err
+		}
+	}
+	var added []JobID
+	kept := map[JobID]*job{}
+	for _, s := range a.Add {
+		if e.jobs[s.ID] != nil { // replaced: what the new plan shares with the old one stays
+			kept[s.ID] = e.jobs[s.ID]
+		}
+	}
+	if len(kept) > 0 {
+		return types.NotSupported(types.Span{}, "replacing the query of a running job; drop it and create it anew")
+	}
+	for _, s := range a.Add {
+		if err := e.install(s, o); err != nil {
+			for _, id := range added {
+				e.uninstall(id)
+			}
+			return err
+		}
+		added = append(added, s.ID)
+	}
+	for _, id := range a.Drop {
+		e.drop(id)
+	}
+	for _, id := range a.Pause {
+		e.jobs[id].paused = true
+		if e.jobs[id].state == JobRunning {
+			e.jobs[id].state = JobPaused
+		}
+	}
+	for _, id := range a.Resume {
+		e.jobs[id].paused = false
+		if e.jobs[id].state == JobPaused {
+			e.jobs[id].state = JobRunning
+		}
+	}
+	e.catalog = a.Catalog
+	e.altered = true
+	return nil
+}
+
+// sharesScan refuses to pause a job whose reader another job needs.
+func (e *Engine) sharesScan(id JobID, pausing []JobID) error {
+	for _, v := range e.run.g.vertices {
+		if _, ok := v.leaf.(*scanLeaf); !ok || v.jobs[id] == nil {
+			continue
+		}
+		for other, j := range v.jobs {
+			stays := !j.paused
+			for _, p := range pausing {
+				stays = stays && other != p
+			}
+			if stays {
+				return types.NotSupported(types.Span{}, "pausing %q, which shares the reader of source %q with %q", e.jobs[id].name, v.leaf.(*scanLeaf).op.Name, j.name)
+			}
+		}
+	}
+	return nil
+}
+
+// droppable refuses to drop a view that another job reads.
+func (e *Engine) droppable(id JobID, dropped map[JobID]bool) error {
+	root := e.jobs[id].root
+	if root == nil {
+		return nil
+	}
+	for _, out := range root.outputs {
+		for other, j := range out.to.jobs {
+			if !dropped[other] && other != id {
+				return types.Errorf(types.CodeDependentObjects, "%q is read by %q", e.jobs[id].name, j.name)
+			}
+		}
+	}
+	return nil
+}
+
+// installation is a job on its way into the graph.
+type installation struct {
+	e    *Engine
+	spec JobSpec
+	o    *openings
+	job  *job
+	meta *jobMeta
+	done map[*planner.Node]*vertex
+	byID map[planner.OpID]*vertex
+	was  bool // the log knows the job
+}
+
+// install builds the vertices of a job, sharing those that compute the same from the same place.
+func (e *Engine) install(spec JobSpec, o *openings) error {
+	j := &job{id: spec.ID, name: spec.Name, paused: spec.Paused, since: e.epoch + 1, sub: e.subscribing}
+	if j.paused {
+		j.state = JobPaused
+	}
+	jm := e.meta.Jobs[spec.ID]
+	if jm != nil && jm.Stale {
+		j.state, j.err = JobFailed, types.Errorf(types.CodeInternal, "the query failed before and the sources that it shares went on: %s", jm.Failed).
+			WithHint("drop the query and create it anew")
+		e.jobs[j.id] = j
+		return nil
+	}
+	in := &installation{e: e, spec: spec, o: o, job: j, meta: jm, was: jm != nil, done: map[*planner.Node]*vertex{}, byID: map[planner.OpID]*vertex{}}
+	if jm == nil {
+		in.meta = &jobMeta{Places: map[planner.OpID]uint64{}}
+	}
+	in.meta.Failed = ""
+	e.jobs[j.id] = j
+	if spec.ID < AdHoc {
+		e.meta.Jobs[spec.ID] = in.meta
+	} else if j.sub == nil {
+		return types.Errorf(types.CodeInternal, "job %d: ids from %d on are the engine's", spec.ID, AdHoc)
+	}
+	root, err := in.build(spec.Root)
+	if err == nil && root.root == nil {
+		err = types.Errorf(types.CodeInternal, "the root of job %q is %T", spec.Name, spec.Root.Op)
+	}
+	if err != nil {
+		e.uninstall(spec.ID)
+		if spec.Restore {
+			j.state, j.err = JobFailed, err
+			if jm != nil {
+				e.meta.Jobs[spec.ID] = jm
+			}
+			e.jobs[j.id] = j
+			e.tell(j)
+			return nil
+		}
+		if jm == nil {
+			delete(e.meta.Jobs, spec.ID)
+		}
+		return err
+	}
+	j.root = root
+	e.run.g.arrange()
+	e.limitRate(j.id, spec.RateLimit)
+	return nil
+}
+
+// installAdHoc installs an ad-hoc job.
+func (e *Engine) installAdHoc(s *Subscription, name string, root *planner.Node, o *openings) error {
+	e.subscribing = s
+	defer func() { e.subscribing = nil }()
+	return e.install(JobSpec{ID: s.id, Name: name, Root: root}, o)
+}
+
+// uninstall takes a job out of the graph again.
+func (e *Engine) uninstall(id JobID) {
+	for _, v := range e.run.g.remove(id) {
+		e.closeVertex(v)
+		if m, ok := v.root.(*viewRoot); ok {
+			delete(e.views, m.op.Object)
+			e.mu.Lock()
+			delete(e.pins, m.op.Object)
+			e.mu.Unlock()
+		}
+	}
+	if j := e.jobs[id]; j != nil {
+		if j.pub != nil {
+			j.pub.stop()
+			j.pub = nil
+		}
+		if j.sub != nil {
+			j.sub.end(nil)
+		}
+	}
+	delete(e.jobs, id)
+}
+
+// drop ends a job for ever: its tables and its outbox go.
+func (e *Engine) drop(id JobID) {
+	keys := map[string]bool{}
+	for _, v := range e.run.g.vertices {
+		if v.jobs[id] != nil && len(v.jobs) == 1 {
+			keys[v.key.String()] = true
+		}
+	}
+	if j := e.jobs[id]; j.pub != nil {
+		e.dropSinks = append(e.dropSinks, j.pub.id)
+	}
+	e.uninstall(id)
+	delete(e.meta.Jobs, id)
+	for k := range keys {
+		if vm := e.meta.Vertices[k]; vm != nil {
+			for _, t := range vm.Tables {
+				e.drops = append(e.drops, t)
+			}
+			delete(e.meta.Vertices, k)
+		}
+	}
+}
+
+func (e *Engine) closeVertex(v *vertex) {
+	v.close()
+	if l, ok := v.leaf.(*scanLeaf); ok {
+		l.close(e.cfg.Logger)
+	}
+}
+
+func (e *Engine) limitRate(id JobID, rows float64) {
+	for _, v := range e.run.g.vertices {
+		if l, ok := v.leaf.(*scanLeaf); ok && v.jobs[id] != nil {
+			l.rate.perSecond = rows
+		}
+	}
+}
+
+// build returns the vertex of a node, made or shared.
+func (in *installation) build(n *planner.Node) (*vertex, error) {
+	if v := in.done[n]; v != nil {
+		return v, nil
+	}
+	var inputs []*vertex
+	for _, c := range n.Inputs {
+		v, err := in.build(c)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, v)
+	}
+	v, err := in.vertex(n, inputs)
+	if err != nil {
+		return nil, err
+	}
+	in.done[n] = v
+	return v, nil
+}
+
+func (in *installation) vertex(n *planner.Node, inputs []*vertex) (*vertex, error) {
+	key := vertexKey{Op: n.ID}
+	if in.spec.ID >= AdHoc {
+		key.Job = in.spec.ID
+	}
+	switch n.Op.(type) {
+	case *planner.Sink, *planner.Materialize, *planner.Output:
+		key.Job = in.spec.ID
+	}
+	if len(n.Inputs) == 0 {
+		key.Place = in.place(n, key)
+	} else {
+		key.Place = inputs[0].key.Place
+		for _, i := range inputs[1:] {
+			if i.key.Place != key.Place {
+				key.Place = mixPlaces(inputs)
+				break
+			}
+		}
+	}
+	if v := in.e.run.g.byKey[key]; v != nil {
+		in.use(v)
+		return v, nil
+	}
+	v := &vertex{key: key, node: n, out: n.Schema, label: fmt.Sprintf("%s #%06x", opName(n.Op), uint64(n.ID)&0xffffff)}
+	if len(inputs) > 0 {
+		v.in = inputs[0].out
+	}
+	if err := in.make(v, inputs); err != nil {
+		return nil, fmt.Errorf("%s: %w", v.label, err)
+	}
+	return v, nil
+}
+
+// use marks a shared vertex, and its local part, as used by the job.
+func (in *installation) use(v *vertex) {
+	v.jobs[in.job.id] = in.job
+	for _, e := range v.inputs {
+		if e.from.local {
+			e.from.jobs[in.job.id] = in.job
+		}
+	}
+}
+
+func mixPlaces(inputs []*vertex) uint64 {
+	h := uint64(14695981039346656037)
+	for _, v := range inputs {
+		for i := range 8 {
+			h = (h ^ v.key.Place>>(8*i)&0xff) * 1099511628211
+		}
+	}
+	return h
+}
+
+// place numbers a leaf: as the log says, or that of an equal leaf that has given nothing yet, or a new one.
+func (in *installation) place(n *planner.Node, key vertexKey) uint64 {
+	if p, ok := in.meta.Places[n.ID]; ok {
+		return p
+	}
+	p := uint64(0)
+	for _, v := range in.e.run.g.vertices {
+		if v.leaf != nil && v.key.Op == n.ID && v.key.Job == key.Job && !v.dead.Load() && untouched(v) {
+			p = v.key.Place
+		}
+	}
+	if p == 0 {
+		p = in.e.meta.NextPlace
+		in.e.meta.NextPlace++
+	}
+	in.meta.Places[n.ID] = p
+	return p
+}
+
+// untouched reports whether a leaf has given nothing yet.
+func untouched(v *vertex) bool {
+	switch l := v.leaf.(type) {
+	case *scanLeaf:
+		for _, p := range l.parts {
+			if p.position != nil || p.ended {
+				return false
+			}
+		}
+		return !l.opening
+	case *valuesLeaf:
+		return !l.done
+	case *viewLeaf:
+		return !l.loaded
+	}
+	return false
+}
+
+// make fills a new vertex and puts it into the graph above its inputs.
+func (in *installation) make(v *vertex, inputs []*vertex) error {
+	e, g := in.e, in.e.run.g
+	n := v.node
+	dists := make([]Distribution, len(inputs))
+	var vm *vertexMeta
+	if v.key.Job < AdHoc || v.root != nil {
+		vm = e.meta.Vertices[v.key.String()]
+	}
+	switch op := n.Op.(type) {
+	case *planner.Scan:
+		if err := in.scan(v, op, n, vm); err != nil {
+			return err
+		}
+	case *planner.Values:
+		l, err := newValuesLeaf(op, n.Schema, e.now(), e.cfg.Env)
+		if err != nil {
+			return err
+		}
+		l.done = vm != nil && vm.Done
+		v.leaf = l
+	case *planner.ViewScan:
+		l := &viewLeaf{op: op, loaded: vm != nil && vm.Done}
+		v.leaf = l
+		view := e.rejects.view
+		if op.Object == planner.RejectedID {
+			if l.loaded && len(e.meta.Feed) > 0 {
+				feed, err := changelog.ReadIPC(e.meta.Feed, planner.RejectedSchema())
+				if err != nil {
+					return fmt.Errorf("read what streamsql.rejected has to give: %w", err)
+				}
+				l.feed = feed
+			}
+		} else if below := e.views[op.Object]; below != nil {
+			inputs = []*vertex{below}
+			dists = make([]Distribution, 1)
+			view = below.root.(*viewRoot).view
+			v.in = below.out
+		} else {
+			return types.Errorf(types.CodeUndefinedTable, "view %q is not kept by this engine", op.Name)
+		}
+		if !l.loaded {
+			l.snapshot = view.Pin()
+		}
+	case *planner.Watermark:
+		below := inputs[0]
+		for len(below.inputs) == 1 && below.leaf == nil {
+			below = below.inputs[0].from
+		}
+		if below.leaf == nil {
+			return types.NotSupported(types.Span{}, "a watermark above %s", below.label)
+		}
+		m, err := newWatermarker(op, inputs[0].out, g.workers, below, e.cfg.Env)
+		if err != nil {
+			return err
+		}
+		v.wm = m
+		if vm != nil {
+			for name, wm := range vm.Marks {
+				m.parts[name] = &partMark{wm: wm}
+			}
+			m.source = max(m.source, vm.Watermark)
+		}
+		if l, ok := below.leaf.(*scanLeaf); ok && op.IdleTimeout > 0 && (l.idleAfter == 0 || op.IdleTimeout < l.idleAfter) {
+			l.idleAfter = op.IdleTimeout
+		}
+	case *planner.Sink:
+		if err := in.sink(v, op, n); err != nil {
+			return err
+		}
+	case *planner.Materialize:
+		if err := in.view(v, op, n); err != nil {
+			return err
+		}
+	case *planner.Output:
+		if in.job.sub == nil {
+			return types.Errorf(types.CodeInternal, "an ad-hoc query without a subscriber")
+		}
+		v.root = &outputRoot{schema: n.Schema, sub: in.job.sub}
+	default:
+		return in.operator(v, inputs, vm)
+	}
+	in.put(v, inputs, dists)
+	if vm != nil {
+		v.watermark = vm.Watermark
+	}
+	return nil
+}
+
+// put adds a vertex to the graph and makes what workers need of it.
+func (in *installation) put(v *vertex, inputs []*vertex, dists []Distribution) {
+	r := in.e.run
+	r.g.add(v)
+	v.jobs[in.job.id] = in.job
+	for i, from := range inputs {
+		r.g.connect(from, v, i, dists[i])
+	}
+	if r.check {
+		v.check = newChecker(v, in.was)
+	}
+	for _, w := range r.workers {
+		v.emits = append(v.emits, r.emitter(v, w))
+		if v.leaf == nil && v.root == nil {
+			v.ctxs = append(v.ctxs, &Context{
+				Reject: r.rejecter(v, w),
+				Timer:  func(clock int64) { v.timers[w.id] = min(v.timers[w.id], clock) },
+			})
+		}
+	}
+}
+
+// operator makes the instances of an operator: of both its parts where its rows are spread over several workers.
+func (in *installation) operator(v *vertex, inputs []*vertex, vm *vertexMeta) error {
+	e := in.e
+	workers := e.cfg.Workers
+	var local *vertex
+	var dists []Distribution
+	for range workers {
+		l, err := Lower(v.node, e.cfg.Env)
+		if err != nil {
+			return err
+		}
+		if workers == 1 || l.Local == nil {
+			v.ops = append(v.ops, Join(l))
+			dists = l.Dists
+			continue
+		}
+		if local == nil {
+			local = &vertex{key: v.key, node: v.node, local: true, in: v.in, out: l.Partial, label: v.label + " (local)"}
+			dists = l.Dists
+		}
+		local.locals = append(local.locals, l.Local)
+		v.ops = append(v.ops, l.Global)
+	}
+	if len(dists) != len(inputs) {
+		dists = Distributions(v.node)
+	}
+	if local != nil {
+		in.put(local, inputs, make([]Distribution, len(inputs)))
+		inputs = []*vertex{local}
+		v.in = local.out
+	}
+	in.put(v, inputs, dists)
+	if vm != nil {
+		v.watermark = vm.Watermark
+		for w := range v.outWM {
+			v.outWM[w] = vm.Watermark
+		}
+		if local != nil {
+			local.watermark = changelog.MinWatermark
+		}
+	}
+	return in.openTables(v)
+}
+
+// openTables opens an operator on all workers, which brings its state back.
+func (in *installation) openTables(v *vertex) error {
+	e := in.e
+	errs := make([]error, len(v.ops))
+	var mu sync.Mutex
+	open := func(w int) {
+		t := &tableOpener{mu: &mu, v: v, worker: w, workers: e.cfg.Workers, meta: e.meta}
+		if e.store.Durable() && v.key.Job < AdHoc {
+			t.store = e.store
+		}
+		errs[w] = v.ops[w].Open(&OpenContext{Worker: w, Workers: e.cfg.Workers, Tables: t})
+	}
+	open(0) // numbers the tables
+	if errs[0] == nil {
+		var wg sync.WaitGroup
+		for w := range len(v.ops) - 1 {
+			wg.Go(func() { open(w + 1) })
+		}
+		wg.Wait()
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan makes the leaf of a source.
+func (in *installation) scan(v *vertex, op *planner.Scan, n *planner.Node, vm *vertexMeta) error {
+	e := in.e
+	l := &scanLeaf{op: op, in: e.in, stops: map[*partition]func(){}, calls: &sync.Mutex{}}
+	v.leaf = l
+	known := map[string]*partMeta{}
+	if vm != nil {
+		known = vm.Parts
+	}
+	if o := in.o.sources[n]; o != nil {
+		in.o.used[n] = true
+		l.source = o.source
+		l.discover(o.names, known)
+		l.watch(e, v, false, known)
+		return nil
+	}
+	l.opening = true
+	l.watch(e, v, true, known)
+	return nil
+}
+
+// sink makes the root of a job that writes a sink, and its publisher.
+func (in *installation) sink(v *vertex, op *planner.Sink, n *planner.Node) error {
+	e := in.e
+	s := in.o.sinks[n]
+	if s == nil {
+		return types.Errorf(types.CodeInternal, "sink %q was not opened", op.Name)
+	}
+	id := uint64(op.Object)
+	for _, j := range e.jobs {
+		if j.pub != nil && j.pub.id == id {
+			return types.Errorf(types.CodeObjectInUse, "sink %q is written by %q already", op.Name, j.name)
+		}
+	}
+	in.o.used[n] = true
+	_, unlogged := s.(sinks.Unlogged)
+	j := in.job
+	p := &publisher{
+		id: id, name: op.Name, schema: n.Inputs[0].Schema, sink: s, store: e.store, log: e.cfg.Logger, mend: in.spec.OnMarker,
+		opened: e.opened, logged: e.store.Durable() && !unlogged, wake: e.Wake,
+	}
+	p.failed = func(err error) { go e.sinkFailed(j, err) }
+	v.root = &sinkRoot{op: op, schema: p.schema, logged: p.logged, pub: p}
+	j.pub = p
+	p.start()
+	return nil
+}
+
+// sinkFailed fails the job of a sink for good.
+func (e *Engine) sinkFailed(j *job, err error) {
+	_ = e.later(context.Background(), func() {
+		if e.jobs[j.id] == j && j.state != JobFailed {
+			e.failJob(j, fmt.Errorf("sink %q: %w", j.pub.name, err))
+			e.altered = true // so that the failure is logged
+		}
+	})
+}
+
+// view makes the root of a materialized view and brings its rows back.
+func (in *installation) view(v *vertex, op *planner.Materialize, n *planner.Node) error {
+	e := in.e
+	if op.Retention > 0 {
+		return types.NotSupported(types.Span{}, "retention of a materialized view")
+	}
+	vm := e.meta.vertex(v.key)
+	id, known := vm.Tables["rows"]
+	if !known {
+		id = e.meta.NextTable
+		e.meta.NextTable++
+		vm.Tables = map[string]state.TableID{"rows": id}
+	}
+	schema := n.Inputs[0].Schema
+	view := state.NewView(id, op.Name, schema, op.Key)
+	if known && e.store.Durable() {
+		if err := e.store.Load(view, nil); err != nil {
+			return fmt.Errorf("load view %s: %w", op.Name, err)
+		}
+	}
+	v.root = &viewRoot{op: op, schema: schema, view: view}
+	v.tables = []vertexTable{{name: "rows", table: view}}
+	e.views[op.Object] = v
+	return nil
+}

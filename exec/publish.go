@@ -1,0 +1,287 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/sinks"
+	"github.com/streamsql/streamsql/state"
+	"github.com/streamsql/streamsql/types"
+)
+
+// publisher drains one sink's outbox, epoch by epoch, at the sink's own pace. Neither the epochs nor other sinks wait for it, up to
+// the outbox's limit in bytes.
+type publisher struct {
+	id     uint64
+	name   string
+	schema types.Schema
+	sink   Sink
+	store  *state.Store
+	log    *slog.Logger
+	mend   string          // the way out chosen for a marker that does not fit: "", "append" or "reset"
+	opened changelog.Epoch // last prepared epoch when this generation began
+	logged bool
+	wake   func()
+	failed func(error)
+
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu        sync.Mutex
+	cond      *sync.Cond
+	queue     []outbox
+	bytes     int64
+	prepared  changelog.Epoch // newest that was queued
+	published changelog.Epoch
+	finish    bool // Finish when drained, then end
+	err       error
+	trouble   error // the last error that may pass
+	spent     time.Duration
+}
+
+// outbox is what a sink is to publish of one epoch.
+type outbox struct {
+	epoch   changelog.Epoch
+	body    []byte // logged
+	changes []*changelog.Batch
+	bytes   int64
+}
+
+// publishBytes is about how much is given to a sink in one call.
+const publishBytes = 16 << 20
+
+func (p *publisher) start() {
+	p.cond = sync.NewCond(&p.mu)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.done = make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		p.cond.Broadcast()
+		p.mu.Unlock()
+	})
+	go p.loop(ctx)
+}
+
+// stop ends the publisher at once; what is not published stays in the log.
+func (p *publisher) stop() {
+	p.cancel()
+	<-p.done
+}
+
+// queued adds an epoch's output; it is prepared already.
+func (p *publisher) add(o outbox) {
+	p.mu.Lock()
+	p.queue = append(p.queue, o)
+	p.bytes += o.bytes
+	p.prepared = o.epoch
+	p.cond.Broadcast()
+	p.mu.Unlock()
+}
+
+// end asks for Finish when everything is published; no add follows.
+func (p *publisher) end() {
+	p.mu.Lock()
+	p.finish = true
+	p.cond.Broadcast()
+	p.mu.Unlock()
+}
+
+// state returns what Stats shows, and whether everything is published.
+func (p *publisher) state() (published, prepared changelog.Epoch, bytes int64, err error, drained bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	err = p.err
+	if err == nil {
+		err = p.trouble
+	}
+	return p.published, p.prepared, p.bytes, err, len(p.queue) == 0
+}
+
+func (p *publisher) loop(ctx context.Context) {
+	defer close(p.done)
+	err := p.retry(ctx, p.open)
+	for err == nil {
+		var work []outbox
+		finish := false
+		p.mu.Lock()
+		for len(p.queue) == 0 && !p.finish && ctx.Err() == nil {
+			p.cond.Wait()
+		}
+		var size int64
+		for _, o := range p.queue {
+			if len(work) > 0 && size+o.bytes > publishBytes {
+				break
+			}
+			work = append(work, o)
+			size += o.bytes
+		}
+		finish = p.finish && len(p.queue) == 0
+		p.mu.Unlock()
+		if ctx.Err() != nil {
+			break
+		}
+		if finish {
+			err = p.retry(ctx, p.sink.Finish)
+			break
+		}
+		began := time.Now()
+		err = p.retry(ctx, func(ctx context.Context) error { return p.give(ctx, work) })
+		if err != nil {
+			break
+		}
+		last := work[len(work)-1].epoch
+		p.mu.Lock()
+		p.queue = p.queue[len(work):]
+		p.bytes -= size
+		p.published = last
+		p.spent += time.Since(began)
+		p.mu.Unlock()
+		if p.logged {
+			p.store.Published(p.id, last)
+		}
+		p.wake()
+	}
+	if e := p.sink.Close(); err == nil {
+		err = e
+	}
+	if err != nil && ctx.Err() == nil {
+		p.mu.Lock()
+		p.err = err
+		p.mu.Unlock()
+		p.failed(err)
+	}
+	p.wake()
+}
+
+// retry calls f until it succeeds, fails for good, or ctx ends.
+func (p *publisher) retry(ctx context.Context, f func(context.Context) error) error {
+	again := backoff{}
+	for {
+		err := protected(ctx, f)
+		p.mu.Lock()
+		p.trouble = err
+		p.mu.Unlock()
+		if err == nil || ctx.Err() != nil || !Transient(err) {
+			return err
+		}
+		p.log.Warn("a sink failed, trying again", "sink", p.name, "err", err)
+		if !again.wait(ctx) {
+			return ctx.Err()
+		}
+	}
+}
+
+func protected(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = types.Errorf(types.CodeInternal, "internal error in a sink: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f(ctx)
+}
+
+func (p *publisher) give(ctx context.Context, work []outbox) error {
+	var changes []*changelog.Batch
+	for _, o := range work {
+		if o.body == nil {
+			changes = append(changes, o.changes...)
+			continue
+		}
+		batches, err := changelog.ReadIPC(o.body, p.schema)
+		if err != nil {
+			return fmt.Errorf("read the outbox of epoch %d: %w", o.epoch, err)
+		}
+		changes = append(changes, batches...)
+	}
+	return p.sink.Publish(ctx, p.self(work[len(work)-1].epoch), changes)
+}
+
+func (p *publisher) self(epoch changelog.Epoch) Marker {
+	return Marker{Engine: p.store.EngineID(), Generation: p.store.Generation(), Epoch: epoch}
+}
+
+// open opens the sink, compares its marker with the log, and queues what was prepared and is not in the sink. It runs before
+// anything is published; what was queued meanwhile is newer.
+func (p *publisher) open(ctx context.Context) error {
+	m, ok, err := p.sink.Open(ctx, p.self(p.opened))
+	if err != nil {
+		return err
+	}
+	after := p.store.LastPublished(p.id)
+	if !p.logged {
+		return nil
+	}
+	if _, unmarked := p.sink.(sinks.Unmarked); !unmarked {
+		err := checkMarker(p.name, p.self(p.opened), after, m, ok)
+		switch {
+		case err == nil && ok:
+			after = max(after, m.Epoch)
+		case err == nil:
+		case p.mend == "append":
+			p.log.Warn("going on behind what the sink holds", "sink", p.name, "err", err)
+		case p.mend == "reset":
+			r, can := p.sink.(sinks.Resetter)
+			if !can {
+				return types.Errorf(types.CodeNotSupported, "not supported yet: reset of sink %q", p.name).WithHint("%s", err.Error())
+			}
+			p.log.Warn("emptying the sink", "sink", p.name, "err", err)
+			if err := r.Reset(ctx); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+	var old []outbox
+	for e, err := range p.store.Outbox(p.id, after) {
+		if err != nil {
+			return err
+		}
+		if e.Epoch > p.opened {
+			break // queued by add
+		}
+		old = append(old, outbox{epoch: e.Epoch, body: e.Body, bytes: int64(len(e.Body))})
+	}
+	p.mu.Lock()
+	for _, o := range old {
+		p.bytes += o.bytes
+		p.prepared = max(p.prepared, o.epoch)
+	}
+	p.queue = append(old, p.queue...)
+	p.published = max(p.published, after)
+	p.mu.Unlock()
+	if after > 0 {
+		p.store.Published(p.id, after)
+	}
+	return nil
+}
+
+// checkMarker compares the marker that a sink holds with the log. self carries the last epoch that was prepared when
+// this generation began; published is the last epoch that the log knows to be published.
+func checkMarker(name string, self Marker, published changelog.Epoch, m Marker, ok bool) error {
+	way := func(format string, args ...any) error {
+		return types.Errorf(types.CodeObjectInUse, "sink %q: "+format, append([]any{name}, args...)...).
+			WithHint("choose what to do: 'append' goes on behind what the sink holds, 'reset' empties the sink first")
+	}
+	switch {
+	case !ok && published > 0:
+		return way("epoch %d was published to it, and it holds no marker any more", published)
+	case !ok:
+		return nil
+	case m.Engine != self.Engine:
+		return way("it was written by another engine (%s, up to epoch %d)", m.Engine, m.Epoch)
+	case m.Generation > self.Generation:
+		return way("it was written by a later run of this engine (generation %d, this one is %d)", m.Generation, self.Generation)
+	case m.Generation < self.Generation && m.Epoch > self.Epoch:
+		return way("it holds epoch %d, which is ahead of the log's %d: the engine was rolled back, or its directory is an old copy", m.Epoch, self.Epoch)
+	case m.Epoch < published:
+		return way("epoch %d was published to it, and it holds only epoch %d", published, m.Epoch)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package exec
+
+import (
+	"fmt"
+
+	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/state"
+	"github.com/streamsql/streamsql/types"
+)
+
+// terminal is the root of a job: it takes all that reached it in the epoch at once, in order.
+type terminal interface {
+	finish(w *worker, v *vertex) error
+}
+
+// taken returns what waits at the inputs of a root.
+func taken(v *vertex) []*changelog.Batch {
+	var out []*changelog.Batch
+	for _, e := range v.inputs {
+		for _, it := range e.buf.take(0) {
+			out = append(out, it.batch)
+		}
+	}
+	return out
+}
+
+// sinkRoot turns what reached a Sink into what the sink is to publish.
+type sinkRoot struct {
+	op      *planner.Sink
+	schema  types.Schema
+	logged  bool
+	pub     *publisher
+	changes []*changelog.Batch // of this epoch, if not logged
+	body    []byte             // of this epoch, if logged
+}
+
+func (s *sinkRoot) finish(_ *worker, v *vertex) error {
+	s.changes, s.body = nil, nil
+	changes, err := sinkChanges(s.op, s.schema, taken(v))
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	rows := 0
+	for _, b := range changes {
+		rows += b.Rows()
+	}
+	v.stats.count(0, rows)
+	if !s.logged {
+		s.changes = changes
+		return nil
+	}
+	s.body, err = changelog.AppendIPC(nil, s.schema, changes)
+	return err
+}
+
+// sinkChanges brings an epoch's changes into the form that a sink accepts: of an append sink as they came, else
+// consolidated, all deletions before all insertions, of an upsert sink at most one of each per key.
+func sinkChanges(op *planner.Sink, schema types.Schema, batches []*changelog.Batch) ([]*changelog.Batch, error) {
+	if len(batches) == 0 {
+		return nil, nil
+	}
+	switch op.Mode {
+	case planner.Append:
+		for _, b := range batches {
+			if b.AppendOnly() {
+				continue
+			}
+			var bad error
+			b.Each(func(row int) {
+				if b.Weights[row] < 0 && bad == nil {
+					bad = types.Errorf(types.CodeInternal, "sink %q only appends, and was given a deletion", op.Name)
+				}
+			})
+			if bad != nil {
+				return nil, bad
+			}
+		}
+		return batches, nil
+	case planner.Upsert:
+		return upserts(op, schema, changelog.Consolidate(schema, batches)), nil
+	}
+	return deletesFirst(schema, changelog.Consolidate(schema, batches)), nil
+}
+
+// deletesFirst puts all deletions before all insertions.
+func deletesFirst(schema types.Schema, batches []*changelog.Batch) []*changelog.Batch {
+	mixed := false
+	for _, b := range batches {
+		mixed = mixed || !b.AppendOnly()
+	}
+	if !mixed {
+		return batches
+	}
+	var out []*changelog.Batch
+	for _, sign := range []int64{-1, 1} {
+		for _, b := range batches {
+			sel := make([]uint32, 0, b.Rows())
+			b.Each(func(row int) {
+				if w := b.Weight(row); w*sign > 0 {
+					sel = append(sel, uint32(row))
+				}
+			})
+			if len(sel) > 0 {
+				out = append(out, b.Select(sel))
+			}
+		}
+	}
+	return out
+}
+
+// upserts leaves at most one deletion and one insertion per key: where a key was inserted more than once, the last counts.
+func upserts(op *planner.Sink, schema types.Schema, batches []*changelog.Batch) []*changelog.Batch {
+	if len(batches) == 0 {
+		return nil
+	}
+	all := changelog.Concat(schema, batches)
+	ts := make([]types.Type, len(op.Key))
+	cols := all.Cols[:0:0]
+	for i, k := range op.Key {
+		ts[i] = schema[k].Type
+		cols = append(cols, all.Cols[k])
+	}
+	enc := changelog.NewEncoder(ts, nil)
+	enc.Reset(cols)
+	type change struct{ del, ins int }
+	var changes []change
+	byKey := map[string]int{}
+	var buf []byte
+	for row := range all.N {
+		buf = enc.Append(buf[:0], row)
+		at, ok := byKey[string(buf)]
+		if !ok {
+			at = len(changes)
+			byKey[string(buf)] = at
+			changes = append(changes, change{-1, -1})
+		}
+		if all.Weight(row) < 0 {
+			changes[at].del = row
+		} else {
+			changes[at].ins = row
+		}
+	}
+	var dels, inss []uint32
+	for _, c := range changes {
+		if c.del >= 0 {
+			dels = append(dels, uint32(c.del))
+		}
+		if c.ins >= 0 {
+			inss = append(inss, uint32(c.ins))
+		}
+	}
+	var out []*changelog.Batch
+	if len(dels) > 0 {
+		b := changelog.Take(all, dels)
+		b.Weights = repeat(-1, b.N)
+		out = append(out, b)
+	}
+	if len(inss) > 0 {
+		b := changelog.Take(all, inss)
+		b.Weights = nil
+		out = append(out, b)
+	}
+	return out
+}
+
+func repeat(w int64, n int) []int64 {
+	s := make([]int64, n)
+	for i := range s {
+		s[i] = w
+	}
+	return s
+}
+
+// viewRoot keeps a Materialize up to date and hands its changes on to the ViewScans above it.
+type viewRoot struct {
+	op      *planner.Materialize
+	schema  types.Schema
+	view    *state.View
+	changed bool
+}
+
+func (m *viewRoot) finish(w *worker, v *vertex) error {
+	m.changed = false
+	for _, j := range v.jobs {
+		if j.failing.Load() {
+			return nil
+		}
+	}
+	batches := changelog.Consolidate(m.schema, taken(v))
+	if len(batches) == 0 {
+		return nil
+	}
+	if err := m.view.Update(batches...); err != nil {
+		return fmt.Errorf("update view %s: %w", m.op.Name, err)
+	}
+	m.changed = true
+	for _, b := range batches {
+		v.emits[w.id](b)
+	}
+	return nil
+}
+
+// outputRoot collects the changes of an ad-hoc query for its subscriber.
+type outputRoot struct {
+	schema  types.Schema
+	sub     *Subscription
+	changes []*changelog.Batch
+}
+
+func (o *outputRoot) finish(_ *worker, v *vertex) error {
+	o.changes = deletesFirst(o.schema, changelog.Consolidate(o.schema, taken(v)))
+	return nil
+}
