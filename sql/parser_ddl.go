@@ -279,16 +279,20 @@ func (p *parser) columnConstraint(c *ColumnDef) bool {
 		c.Collation = p.name("a collation")
 	case p.is("references"):
 		c.References = p.references()
-	case p.is("generated"):
+	case p.is("generated") && c.Generated == nil && !c.IsMetadata:
 		p.generated(c)
-	case p.is("as") && c.Generated == nil:
+	case p.is("as") && c.Generated == nil && !c.IsMetadata:
 		p.skip(1)
 		c.Generated = p.expr()
 	case p.accept("stored"), p.accept("persisted"):
 		c.Stored = true
 	case p.accept("virtual"):
 		c.Virtual = true
-	case p.accept("metadata"):
+	case p.is("metadata"):
+		if c.Generated != nil {
+			p.unexpectedHint(`"," or ")"`, "a column is either computed or metadata: name TYPE METADATA FROM 'key'")
+		}
+		p.expect("metadata")
 		c.IsMetadata, c.Metadata = true, c.Name.Name
 		if p.accept("from") {
 			c.Metadata = p.string("the name of the metadata in single quotes")
