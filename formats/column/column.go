@@ -3,6 +3,7 @@
 package column
 
 import (
+	"bytes"
 	"math"
 	"math/bits"
 
@@ -261,11 +262,27 @@ func (s *Set) FromText(c *Column, text []byte) error {
 	row := s.row
 	switch t := c.Field.Type; t.Kind {
 	case types.Int8, types.Int4, types.Int2:
-		v, err := types.ParseIntBytes(t.Kind, text)
-		if err != nil {
-			return err
+		v, ok := ShortInt(text)
+		if !ok || t.Kind == types.Int4 && v != int64(int32(v)) || t.Kind == types.Int2 && v != int64(int16(v)) {
+			var err error
+			if v, err = types.ParseIntBytes(t.Kind, text); err != nil {
+				return err
+			}
 		}
-		return s.SetValue(c, v)
+		switch t.Kind {
+		case types.Int8:
+			c.Int64[row] = v
+		case types.Int4:
+			c.Int32[row] = int32(v)
+		default:
+			c.Int16[row] = int16(v)
+		}
+	case types.Float8:
+		f, ok := ShortFloat(text)
+		if !ok {
+			return s.parse(c, text)
+		}
+		c.Float64[row] = f
 	case types.Timestamp, types.TimestampTZ:
 		var us int64
 		var err error
@@ -291,7 +308,7 @@ func (s *Set) FromText(c *Column, text []byte) error {
 		}
 		return s.SetNumeric(c, v)
 	case types.Text:
-		if t.Precision == 0 && !hasZero(text) {
+		if t.Precision == 0 && bytes.IndexByte(text, 0) < 0 {
 			s.SetText(c, text)
 			return nil
 		}
@@ -310,15 +327,6 @@ func (s *Set) FromText(c *Column, text []byte) error {
 	}
 	s.Mark(c)
 	return nil
-}
-
-func hasZero(text []byte) bool {
-	for _, c := range text {
-		if c == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // parse takes the way through a Go value.

@@ -399,7 +399,7 @@ func (d *decoder) number(line []byte, i int, c *column.Column) (int, *types.Erro
 		if negative {
 			at++
 		}
-		if n, end, ok := parseDigits(line, at); ok && (line[at] != '0' || end == at+1) &&
+		if n, end, ok := column.ParseDigits(line, at); ok && (line[at] != '0' || end == at+1) &&
 			(end >= len(line) || line[end] == ',' || line[end] == '}' || line[end] == ' ') {
 			v := int64(n)
 			if negative {
@@ -429,7 +429,7 @@ func (d *decoder) number(line []byte, i int, c *column.Column) (int, *types.Erro
 	var err error
 	switch kind {
 	case types.Float8, types.Float4:
-		if f, ok := shortFloat(raw); ok && kind == types.Float8 {
+		if f, ok := column.ShortFloat(raw); ok && kind == types.Float8 {
 			c.Float64[d.rows.Row()] = f
 			d.rows.Mark(c)
 			return end, nil
@@ -458,40 +458,6 @@ func (d *decoder) number(line []byte, i int, c *column.Column) (int, *types.Erro
 	}
 	return end, nil
 }
-
-// shortFloat reads [-]digits[.digits] with at most 15 digits, where one division of exact numbers gives the nearest float.
-func shortFloat(raw []byte) (float64, bool) {
-	i, negative := 0, raw[0] == '-'
-	if negative {
-		i++
-	}
-	var n uint64
-	digits, fraction := 0, -1
-	for ; i < len(raw); i++ {
-		c := raw[i]
-		if c == '.' {
-			fraction = 0
-			continue
-		}
-		if c-'0' > 9 {
-			return 0, false
-		}
-		n = n*10 + uint64(c-'0')
-		if digits++; digits > 15 {
-			return 0, false
-		}
-		if fraction >= 0 {
-			fraction++
-		}
-	}
-	f := float64(n) / powers[max(fraction, 0)]
-	if negative {
-		f = -f
-	}
-	return f, true
-}
-
-var powers = [16]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
 
 // elements reads a JSON array of elements of a type.
 func elements(elem types.Type, raw []byte) ([]any, error) {

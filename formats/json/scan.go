@@ -165,33 +165,3 @@ func scanNested(b []byte, i, depth int) int {
 		}
 	}
 }
-
-// parseDigits reads the decimal digits at b[i:], of which there are at most 18, and returns the index behind them; ok is false
-// where there is no digit or there are more.
-func parseDigits(b []byte, i int) (n uint64, end int, ok bool) {
-	start := i
-	for i+8 <= len(b) {
-		x := load(b[i:]) ^ ones*'0'               // digits become 0..9
-		stops := ((x + ones*0x76) | x) & highs    // set where a byte is above 9; bytes above the first may be wrong
-		count := bits.TrailingZeros64(stops) >> 3 // 8 if all are digits
-		if count > 0 {
-			v := x << (64 - 8*uint(count)) // leading zeros for those that are missing
-			v = v*10 + v>>8
-			v = ((v&0x000000ff000000ff)*0x000f424000000064 + (v>>16&0x000000ff000000ff)*0x0000271000000001) >> 32
-			n = n*pow10[count] + v
-		}
-		i += count
-		if count < 8 || i-start > 16 {
-			return n, i, i > start && i-start <= 18 && (i >= len(b) || b[i]-'0' > 9)
-		}
-	}
-	for i < len(b) && b[i]-'0' <= 9 {
-		n = n*10 + uint64(b[i]-'0')
-		if i++; i-start > 18 {
-			return 0, i, false
-		}
-	}
-	return n, i, i > start
-}
-
-var pow10 = [9]uint64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8}
