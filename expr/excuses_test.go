@@ -14,35 +14,46 @@ var notCompared = map[string]string{
 }
 
 // ownSamples are arguments that suit a function better than any value of the type.
+// A key is a name, or an ID, which goes first.
 var ownSamples = map[string]map[int][]string{
-	"convert_from":  {1: {"NULL", "UTF8", "utf-8"}},
-	"convert_to":    {1: {"NULL", "UTF8", "utf-8"}},
-	"encode":        {1: {"NULL", "hex", "base64", "escape", "Hex", "x"}},
-	"decode":        {0: {"NULL", "", "abc", "00ff", "0 0FF", "YWJj", "YW Jj", "YQ==", "a", `\\x`, `\001a`, "0g"}, 1: {"NULL", "hex", "base64", "escape", "x"}},
-	"format":        {0: {"NULL", "", "%s", "%I|%s", "%L %L", "%2$s", "%1$s %s", "%10s|", "%-10s|", "%%", "%", "%x", "%3$s", "%0$s", "%*s", "%1$*2$s"}, 1: {"NULL", "0", "7", "-3"}, 2: {"NULL", "12", "-5"}},
-	"split_part":    {0: {"NULL", "", "a,b,c", "abc", ",", "a,,b", "äöüñöx"}, 1: {"NULL", "", ",", "b", "ö"}, 2: {"NULL", "0", "1", "2", "3", "-1", "-2", "-5", "2147483647", "-2147483648"}},
-	"translate":     {0: {"NULL", "abcabc", "äöü", ""}, 1: {"NULL", "", "abc", "ä", "aab"}, 2: {"NULL", "", "x", "xyz", "€"}},
-	"replace":       {0: {"NULL", "abcabc", "äöü", "", "aaa"}, 1: {"NULL", "", "abc", "ä", "a", "aa"}, 2: {"NULL", "", "x", "aa"}},
-	"overlay":       {2: {"NULL", "0", "1", "2", "3", "100", "-1", "2147483647"}, 3: {"NULL", "0", "1", "5", "-1", "2147483647", "-2147483648"}},
-	"substr":        {1: {"NULL", "0", "1", "3", "-2", "100", "2147483647", "-2147483648"}, 2: {"NULL", "0", "1", "4", "-1", "2147483647", "-2147483648"}},
-	"substring":     {1: {"NULL", "0", "1", "3", "-2", "100", "2147483647", "-2147483648"}, 2: {"NULL", "0", "1", "4", "-1", "2147483647", "-2147483648"}},
-	"lpad":          {1: {"NULL", "0", "1", "4", "9", "-1", "2147483647"}, 2: {"NULL", "", "x", "äb"}},
-	"rpad":          {1: {"NULL", "0", "1", "4", "9", "-1", "2147483647"}, 2: {"NULL", "", "x", "äb"}},
-	"repeat":        {1: {"NULL", "0", "1", "4", "-1", "2147483647"}},
-	"btrim":         {1: {"NULL", "", " ", "aä", "cba"}},
-	"ltrim":         {1: {"NULL", "", " ", "aä", "cba"}},
-	"rtrim":         {1: {"NULL", "", " ", "ñ", "cba"}},
-	"starts_with":   {1: {"NULL", "", "ab", "ä", "abcd"}},
-	"strpos":        {1: {"NULL", "", "b", "ü", "l"}},
-	"position":      {1: {"NULL", "", "b", "ü", "l"}},
-	"chr":           {0: {"NULL", "0", "65", "228", "8364", "128512", "-1", "55296", "1114112", "2147483647"}},
-	"initcap":       {0: {"NULL", "", "hi THOMAS", "öl und äL", "o'neil-x 3rd a1b", "a_b"}},
-	"quote_ident":   {0: {"NULL", "", "abc", "Abc", "a b", "select", "a1_", "1a", `a"b`, "name", "ä"}},
-	"quote_literal": {0: {"NULL", "", "abc", "it's", `back\slash`}},
-	"factorial":     {0: {"NULL", "0", "1", "5", "20", "33", "-1", "34"}},
-	"round":         {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
-	"trunc":         {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
-	"width_bucket":  {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
+	"convert_from":              {1: {"NULL", "UTF8", "utf-8"}},
+	"convert_to":                {1: {"NULL", "UTF8", "utf-8"}},
+	"encode":                    {1: {"NULL", "hex", "base64", "escape", "Hex", "x"}},
+	"decode":                    {0: {"NULL", "", "abc", "00ff", "0 0FF", "YWJj", "YW Jj", "YQ==", "a", `\x`, `\001a`, "0g"}, 1: {"NULL", "hex", "base64", "escape", "x"}},
+	"format":                    {0: {"NULL", "", "%s", "%I|%s", "%L %L", "%2$s", "%1$s %s", "%10s|", "%-10s|", "%%", "%", "%x", "%3$s", "%0$s", "%*s", "%1$*2$s"}, 1: {"NULL", "0", "7", "-3"}, 2: {"NULL", "12", "-5"}},
+	"split_part":                {0: {"NULL", "", "a,b,c", "abc", ",", "a,,b", "äöüñöx"}, 1: {"NULL", "", ",", "b", "ö"}, 2: {"NULL", "0", "1", "2", "3", "-1", "-2", "-5", "2147483647", "-2147483648"}},
+	"translate":                 {0: {"NULL", "abcabc", "äöü", ""}, 1: {"NULL", "", "abc", "ä", "aab"}, 2: {"NULL", "", "x", "xyz", "€"}},
+	"replace":                   {0: {"NULL", "abcabc", "äöü", "", "aaa"}, 1: {"NULL", "", "abc", "ä", "a", "aa"}, 2: {"NULL", "", "x", "aa"}},
+	"overlay":                   {2: {"NULL", "0", "1", "2", "3", "100", "-1", "2147483647"}, 3: {"NULL", "0", "1", "5", "-1", "2147483647", "-2147483648"}},
+	"substr":                    {1: {"NULL", "0", "1", "3", "-2", "100", "2147483647", "-2147483648"}, 2: {"NULL", "0", "1", "4", "-1", "2147483647", "-2147483648"}},
+	"substring(text,text)":      {0: append([]string{"Thomas"}, regexSamples[0]...), 1: regexSamples[1]},
+	"substring(text,text,text)": {0: {"NULL", "Thomas", "abcdef", ""}, 1: {"NULL", `%#"o_a#"_`, "%", `a#"%#"f`, `#"_b_#"%`, "abc", `#"#"#"`}, 2: {"NULL", "#", "", "##"}},
+	"substring":                 {1: {"NULL", "0", "1", "3", "-2", "100", "2147483647", "-2147483648"}, 2: {"NULL", "0", "1", "4", "-1", "2147483647", "-2147483648"}},
+	"lpad":                      {1: {"NULL", "0", "1", "4", "9", "-1", "2147483647"}, 2: {"NULL", "", "x", "äb"}},
+	"rpad":                      {1: {"NULL", "0", "1", "4", "9", "-1", "2147483647"}, 2: {"NULL", "", "x", "äb"}},
+	"repeat":                    {0: {"NULL", "abc", "äö"}, 1: {"NULL", "0", "1", "4", "-1", "2147483647"}},
+	"btrim":                     {1: {"NULL", "", " ", "aä", "cba"}},
+	"ltrim":                     {1: {"NULL", "", " ", "aä", "cba"}},
+	"rtrim":                     {1: {"NULL", "", " ", "ñ", "cba"}},
+	"starts_with":               {1: {"NULL", "", "ab", "ä", "abcd"}},
+	"strpos":                    {1: {"NULL", "", "b", "ü", "l"}},
+	"position":                  {1: {"NULL", "", "b", "ü", "l"}},
+	"chr":                       {0: {"NULL", "0", "65", "228", "8364", "128512", "-1", "55296", "1114112", "2147483647"}},
+	"initcap":                   {0: {"NULL", "", "hi THOMAS", "öl und äL", "o'neil-x 3rd a1b", "a_b"}},
+	"quote_ident":               {0: {"NULL", "", "abc", "Abc", "a b", "select", "a1_", "1a", `a"b`, "name", "ä"}},
+	"quote_literal":             {0: {"NULL", "", "abc", "it's", `back\slash`}},
+	"factorial":                 {0: {"NULL", "0", "1", "5", "20", "33", "-1", "34"}},
+	"round":                     {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
+	"trunc":                     {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
+	"~~(text,text)":             likeSamples, "!~~(text,text)": likeSamples, "~~*(text,text)": likeSamples, "!~~*(text,text)": likeSamples,
+	"~(text,text)": regexSamples, "~*(text,text)": regexSamples, "!~(text,text)": regexSamples, "!~*(text,text)": regexSamples,
+	"regexp_like":       {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "", "i", "g", "n", "x", "q"}},
+	"regexp_count":      {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0", "50"}, 3: {"NULL", "", "i", "n"}},
+	"regexp_replace":    {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "", "X", `<\1>`, `\&\&`, `\\`, `\2\q`}, 3: {"NULL", "1", "3", "0"}, 4: {"NULL", "0", "1", "2", "-1"}, 5: {"", "i", "g"}},
+	"regexp_substr":     {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0"}, 3: {"1", "2", "0"}, 4: {"", "i", "g"}, 5: {"0", "1", "2", "-1"}},
+	"like_escape":       {0: {"NULL", "", "a#%", `a\%`, "##", `\\`, "é#_"}, 1: {"NULL", "", "#", `\`, "##", "é"}},
+	"similar_to_escape": {0: {"NULL", "", "a(b|c)%", "_[a-z]+", `x\%y`, "a.b^$", "a#%b", `%#"o_a#"_`, "[%_(]"}, 1: {"NULL", "", "#", `\`, "##"}},
+	"width_bucket":      {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
 }
 
 // excused reports whether a difference is one that we want, with the reason.
@@ -52,6 +63,8 @@ func excused(o *Overload, sql, got, want string) bool {
 		return true // NUMERIC holds 38 digits here
 	case lastDigit[o.Name] && o.Result.Kind == types.Float8 && nearly(got, want):
 		return true // PostgreSQL's answer is its C library's, whose last digit is not always right either
+	case strings.Contains(sql, "(a|ab)(c|bc)?") && o.Name != "~":
+		return true // which of two equally long matches is taken differs inside of groups
 	case o.Name == "right" && strings.Contains(sql, "'-2147483648'"):
 		return true // PostgreSQL 15 overflows
 	case strings.Contains(sql, "178000000 years") && strings.HasPrefix(got, "ERROR"):
@@ -81,4 +94,15 @@ func nearly(got, want string) bool {
 	a, err1 := strconv.ParseFloat(got, 64)
 	b, err2 := strconv.ParseFloat(want, 64)
 	return err1 == nil && err2 == nil && math.Abs(a-b) <= 1e-15*math.Abs(b)
+}
+
+var likeSamples = map[int][]string{
+	0: {"NULL", "", "abc", "aBC", "a%b_c", "äöü", `a\b`, "aab", "abab", "mississippi"},
+	1: {"NULL", "", "%", "_", "a%", "%c", "%b%", "a_c", "___", "%ö%", `a\%b\_c`, `a\b`, `abc\`, `%\`, "%a%b", "a%b%", "%ss%pp_", "ABC", "%%", "_%", "ä__", "%ab"},
+}
+
+var regexSamples = map[int][]string{
+	0: {"NULL", "", "abc", "ABC abc", "foobarbaz", "a1b22c333", "line1\nline2", "äöü", "a.b*c", "aaa"},
+	1: {"NULL", "", "abc", "^a", "c$", "b.*", "(b)(a)", "[a-c]+", "[^a-c]", `\d+`, `\w+`, "a|ab|abc", "(a|ab)(c|bc)?", "x*", "a{2}",
+		"a{1,2}?", `\.b\*`, "[[:digit:]]+", "[[:alpha:]]", "(", "[", "a**", "*a", `\ybaz`, "line1$", "^line2", "line1.line2", "(?i)ABC", "ä.", "b(.)", "(?:ab)+", `\s`, "a++", "(z)?abc", "[]a]", "a{1", "***=a.b"},
 }

@@ -210,7 +210,7 @@ func TestPostgresOverloads(t *testing.T) {
 		if o.Variadic {
 			args = o.ArgTypes(len(o.Args) + 1)
 		}
-		j := job{o: o, args: combinations(args, ownSamples[o.Name], limit), at: len(exprs)}
+		j := job{o: o, args: combinations(args, samplesFor(o), limit), at: len(exprs)}
 		if len(args) == 0 {
 			j.args = [][]string{{}}
 		}
@@ -301,4 +301,11 @@ func literalOrNull(text string) Expr {
 		return &Literal{Base: Base{T: types.UnknownType}}
 	}
 	return textLiteral(text)
+}
+
+func samplesFor(o *Overload) map[int][]string {
+	if own, ok := ownSamples[o.ID]; ok {
+		return own
+	}
+	return ownSamples[o.Name]
 }

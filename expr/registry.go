@@ -27,6 +27,7 @@ func newBuiltin() *Registry {
 	t.arithmetic()
 	t.math()
 	t.text()
+	t.pattern()
 	t.bytes()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
