@@ -168,7 +168,7 @@ func searchFrom(re *regexp.Regexp, s string, from int, f func(loc []int) bool) {
 		return
 	}
 	skip := 0
-	if from > 0 && !strings.ContainsAny(re.String(), `^$\`) {
+	if from > 0 && !looksBack(re.String()) {
 		skip, s, from = from, s[from:], 0
 	}
 	for _, loc := range re.FindAllStringSubmatchIndex(s, -1) {
@@ -184,6 +184,13 @@ func searchFrom(re *regexp.Regexp, s string, from int, f func(loc []int) bool) {
 			return
 		}
 	}
+}
+
+// looksBack reports whether a pattern has assertions about what stands before.
+func looksBack(pattern string) bool {
+	pattern = strings.ReplaceAll(pattern, "[^", "[")
+	return strings.Contains(pattern, "^") || strings.Contains(pattern, `\A`) || strings.Contains(pattern, `\b`) ||
+		strings.Contains(pattern, `\B`)
 }
 
 // appendReplacement expands \1 to \9, \& and \\.
