@@ -186,9 +186,35 @@ func (r *reader) open(path string, offset int64) error {
 		r.blocks = b
 		return err
 	}
+	if offset > 0 {
+		if err := r.readHeader(path); err != nil {
+			return err
+		}
+	}
 	in, err := openStream(path, r.src.cfg.Compression, offset)
 	r.in = in
 	return err
+}
+
+// readHeader shows the format the header of a file that is read on from its middle: only the header tells which field is
+// which column.
+func (r *reader) readHeader(path string) error {
+	in, err := openStream(path, r.src.cfg.Compression, 0)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	for buf := make([]byte, 0, 4<<10); ; buf = append(make([]byte, 0, 4*cap(buf)), buf...) {
+		n, err := io.ReadFull(in.r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		_, ok, headerErr := r.src.cfg.Records.HeaderBytes(buf, err != nil)
+		switch {
+		case headerErr != nil:
+			return headerError(path, headerErr)
+		case ok || err != nil || len(buf) >= maxRecord:
+			return nil
+		}
+	}
 }
 
 // readRecords returns the next chunk of the current stream, or nil after closing it at its end.
