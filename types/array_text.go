@@ -106,7 +106,7 @@ func parseArray(t Type, text string) ([]any, error) {
 	}
 }
 
-// appendElement appends an element's text, which starts at dst[at:], quoted where it must be.
+// quoteElement quotes an array element's text, which starts at dst[at:], where it must be.
 func quoteElement(dst []byte, at int) []byte {
 	text := dst[at:]
 	if !elementNeedsQuotes(text) {

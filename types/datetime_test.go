@@ -31,7 +31,7 @@ var datetimeTexts = []string{
 	"9999-12-31 23:59:59.999999", "99999-12-31 23:59:59", "294246-12-31 23:59:59", "300000-01-01", "4713-01-01 BC", "5000-01-01 BC", "2001-01-01 1e5", "2001-01-01\x0000:00",
 	"2001-06-31", "2001-02-29 10:00", "1999-1-8 4:05:06 -8", "January 8, 99", "08-Jan-1999", "99-Jan-08", "Jan-08-99", "7 april 2001", "April 7 2001 10:00", "2001 april 7",
 	"1-2", "1-2-3", "1/2/3", "20010101000000", "2001010100", "200101", "20011301", "2001-01-01Z", "2001-01-01+02", "2001-01-01 -8:30", "0:0:0", "1:2:3", "100:00:00",
-	"2001-01-01 00:00:00+24:00", "2001-01-01 00:00:00+ 5", "２００１-01-01", "2001–01–01","10:00 2001-01-01", "10:00 jan 1 2001", "2001-01-01 00:00:00 utc+3", "2001-01-01 00:00:00 EST5EDT",
+	"2001-01-01 00:00:00+24:00", "2001-01-01 00:00:00+ 5", "２００１-01-01", "2001–01–01", "10:00 2001-01-01", "10:00 jan 1 2001", "2001-01-01 00:00:00 utc+3", "2001-01-01 00:00:00 EST5EDT",
 }
 
 func showTimestamp(us int64) string   { return string(types.AppendTimestamp(nil, us)) }
@@ -60,7 +60,7 @@ func TestDatetimeTextLikePostgreSQL(t *testing.T) {
 	o.allow = func(_, ours, _ string) bool { return strings.HasPrefix(ours, "ERR ") }
 	// Mutations of good texts: errors must be errors there, too, and the reverse.
 	r := rand.New(rand.NewPCG(9, 9))
-	for range 3000 {
+	for range 2000 {
 		b := []byte(datetimeTexts[r.IntN(len(datetimeTexts))])
 		for range r.IntN(2) + 1 {
 			if len(b) == 0 {
@@ -158,7 +158,7 @@ func TestDatetimeArithmeticLikePostgreSQL(t *testing.T) {
 	units := []string{"microseconds", "milliseconds", "second", "minute", "hour", "day", "week", "month", "quarter", "year", "decade", "century", "millennium",
 		"dow", "isodow", "doy", "isoyear", "julian", "epoch", "timezone", "timezone_hour", "timezone_minute", "fortnight"}
 	tz := func(us int64) string { return string(types.AppendTimestampTZ(nil, us, zone)) }
-	for range 1200 {
+	for range 500 {
 		a, b, v := randomTimestamp(r), randomTimestamp(r), randomInterval(r)
 		as, bs := quote(showTimestamp(a))+"::timestamp", quote(showTimestamp(b))+"::timestamp"
 		az := quote(showTimestampTZ(a)) + "::timestamptz"
@@ -293,7 +293,7 @@ func TestIntervalsLikePostgreSQL(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(13, 14))
 	show := func(sql string, v types.IntervalValue, err error) { o.add(sql, v.String(), err) }
-	for range 1500 {
+	for range 700 {
 		a, b := randomInterval(r), randomInterval(r)
 		as, bs := quote(a.String())+"::interval", quote(b.String())+"::interval"
 		back, err := types.ParseInterval(a.String())

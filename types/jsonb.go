@@ -10,6 +10,9 @@ import (
 // maxJSONDepth bounds the nesting of JSON values.
 const maxJSONDepth = 1000
 
+// maxJSONBytes bounds what numbers such as 1e100000 can grow to.
+const maxJSONBytes = 1 << 28
+
 // NormalizeJSONB returns PostgreSQL's jsonb text of a JSON text: keys in order of length, then bytes, the last of equal keys,
 // one blank behind commas and colons, numbers as NUMERIC prints them. Errors: 22P02; 22P05 for \u0000; 54001 too deep.
 func NormalizeJSONB(text []byte) ([]byte, error) {
@@ -350,6 +353,9 @@ func appendLongNumber(dst, text []byte) ([]byte, error) {
 	for point > 1 && digits[0] == '0' {
 		digits = digits[1:]
 		point--
+	}
+	if len(dst)+len(digits) > maxJSONBytes {
+		return nil, Errorf(CodeTooComplex, "json value is longer than %d bytes with its numbers written out", maxJSONBytes)
 	}
 	if point > 131072 || len(digits)-point > 16383 {
 		return nil, Errorf(CodeNumericOutOfRange, "value overflows numeric format")

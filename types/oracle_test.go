@@ -141,7 +141,7 @@ func TestNumericLikePostgreSQL(t *testing.T) {
 	o.allow = tooLong
 	r := rand.New(rand.NewPCG(1, 2))
 	show := func(v types.NumericValue, err error) (string, error) { return v.String(), err }
-	for range 2500 {
+	for range 1000 {
 		digits := []int{4, 9, 19, 30, 38}[r.IntN(5)]
 		x, y := randomNumeric(r, digits), randomNumeric(r, digits)
 		a, err := types.ParseNumeric(x)
@@ -206,7 +206,7 @@ func TestNumericFunctionsLikePostgreSQL(t *testing.T) {
 	o := newOracle(t)
 	o.allow = tooLong
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 600 {
+	for range 300 {
 		x, y := randomNumeric(r, []int{3, 6, 12, 20}[r.IntN(4)]), randomNumeric(r, 3)
 		a, err := types.ParseNumeric(x)
 		require.NoError(t, err)
