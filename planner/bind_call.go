@@ -225,44 +225,19 @@ func (b *binder) zone() string {
 	return b.set.TimeZone
 }
 
-// likeOperators are the operators behind LIKE, ILIKE and SIMILAR TO.
-var likeOperators = map[sql.LikeKind]string{sql.Like: "~~", sql.ILike: "~~*"}
+// likeKinds are the kinds of LIKE as expr names them.
+var likeKinds = map[sql.LikeKind]expr.LikeKind{sql.Like: expr.Like, sql.ILike: expr.ILike, sql.SimilarTo: expr.SimilarTo}
 
 func (b *exprBinder) like(x *sql.LikeExpr) (expr.Expr, error) {
 	v, pattern, err := b.pair(x.X, x.Pattern)
 	if err != nil {
 		return nil, err
 	}
-	if x.Kind == sql.SimilarTo {
-		args := []expr.Expr{pattern}
-		if x.Escape != nil {
-			esc, err := b.bind(x.Escape)
-			if err != nil {
-				return nil, err
-			}
-			args = append(args, esc)
-		}
-		if pattern, err = b.reg.Func("similar_to_escape", args, x.Pattern.Span()); err != nil {
-			return nil, err
-		}
-		op := "~"
-		if x.Not {
-			op = "!~"
-		}
-		return b.operator(op, x.Span(), v, pattern)
-	}
+	var escape expr.Expr
 	if x.Escape != nil {
-		esc, err := b.bind(x.Escape)
-		if err != nil {
-			return nil, err
-		}
-		if pattern, err = b.reg.Func("like_escape", []expr.Expr{pattern, esc}, x.Pattern.Span()); err != nil {
+		if escape, err = b.bind(x.Escape); err != nil {
 			return nil, err
 		}
 	}
-	op := likeOperators[x.Kind]
-	if x.Not {
-		op = "!" + op
-	}
-	return b.operator(op, x.Span(), v, pattern)
+	return b.reg.NewLike(likeKinds[x.Kind], v, pattern, escape, x.Not, x.Span())
 }

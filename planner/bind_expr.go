@@ -243,7 +243,7 @@ func relocate(err error, to, whole types.Span) error {
 }
 
 func (b *exprBinder) not(x expr.Expr, sp types.Span) (expr.Expr, error) {
-	return b.operator("not", sp, x)
+	return b.reg.Func("not", []expr.Expr{x}, sp)
 }
 
 func (b *exprBinder) is(x *sql.IsExpr) (expr.Expr, error) {
@@ -268,9 +268,6 @@ func (b *exprBinder) is(x *sql.IsExpr) (expr.Expr, error) {
 		}
 	}
 	test := strings.ToLower(string(x.Test))
-	if x.Test == sql.IsUnknown {
-		test = "null"
-	}
 	if x.Not {
 		return b.operator("is not "+test, x.Span(), arg)
 	}

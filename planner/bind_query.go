@@ -70,7 +70,10 @@ func (b *binder) subquery(q *sql.Query) (*relation, error) {
 	if !rel.ordered.IsZero() && (rel.limit != nil || rel.offset != nil) {
 		return nil, types.NotSupported(rel.ordered, "LIMIT and OFFSET")
 	}
-	return rel, b.innerEmit(rel)
+	if err := b.innerEmit(rel); err != nil {
+		return nil, err
+	}
+	return rel.resolved()
 }
 
 // innerEmit applies the EMIT of a query that is part of another one.

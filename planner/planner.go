@@ -68,9 +68,12 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if em.span.IsZero() {
+		em.span = q.Span()
+	}
 	root, err := b.optimize(rel.node, em)
 	if err != nil {
-		return nil, err
+		return nil, at(err, em.span)
 	}
 	if plan.Root, err = b.finish(newNode(&Output{}, root.Schema, root)); err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 		return nil, err
 	}
 	root = r.mergeProjects(r.pruneColumns(root))
-	root = r.addRowWatermark(root)
+	root = r.mergeProjects(r.addRowWatermark(root))
 	root = r.pruneScans(root)
 	root = r.applyPolicies(root)
 	if em.every > 0 {

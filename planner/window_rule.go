@@ -232,11 +232,8 @@ func windowPart(part, keys int, t types.Type) expr.Expr {
 	}
 	end := &expr.Column{Base: expr.Base{T: t}, Index: keys + 1, Name: windowEnd}
 	one := &expr.Literal{Base: expr.Base{T: types.IntervalType}, Value: types.MicrosOf(1)}
-	e, err := expr.Op("-", []expr.Expr{end, one}, types.Span{})
-	if err != nil {
-		panic("planner: no operator timestamp - interval: " + err.Error())
-	}
-	return e
+	fn := "-(" + t.String() + "," + types.IntervalType.String() + ")"
+	return &expr.Call{Base: expr.Base{T: t}, Fn: fn, Args: []expr.Expr{end, one}}
 }
 
 // sameColumns reports whether the expressions are the columns of a set, each at least once.
