@@ -422,8 +422,6 @@ func aggCall(t *testing.T, name string, result types.Type, args ...int) planner.
 	return planner.AggCall{Fn: a.ID, Args: args, Filter: -1, T: result}
 }
 
-
-
 // winNode is count(*), max(price) per auction and 10 s.
 func winNode(t *testing.T, in *planner.Node, emit planner.Emission) *planner.Node {
 	return ident(&planner.Node{

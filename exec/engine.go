@@ -130,8 +130,9 @@ type Engine struct {
 	dropSinks   []uint64
 	idlers      []*idler
 	stopping    *request
-	subscribing *Subscription // of the ad-hoc job that is being installed
-	tooMuch     bool          // the memory limit is reached: nothing is read
+	snapshots   map[planner.ObjectID]*state.Snapshot // of RunOnce: what ViewScans read; nil: the engine's views
+	subscribing *Subscription                        // of the ad-hoc job that is being installed
+	tooMuch     bool                                 // the memory limit is reached: nothing is read
 
 	mu    sync.Mutex // guards what follows
 	stats Stats

@@ -33,6 +33,8 @@ type inputs struct {
 	queued int64
 	work   []*fetched
 	done   bool
+	// decoders are started with the first reader; then it is 0.
+	decoders int
 }
 
 // partition is one partition of a scan. The first fields are the driver's; those below mu's comment are guarded by inputs.mu.
@@ -71,9 +73,7 @@ func newInputs(decoders int, budget int64, chunk int, clock func() int64, wake f
 	in := &inputs{clock: clock, log: log, wake: wake, chunk: chunk, budget: budget}
 	in.cond = sync.NewCond(&in.mu)
 	in.ctx, in.cancel = context.WithCancel(context.Background())
-	for range decoders {
-		in.wg.Go(in.decode)
-	}
+	in.decoders = decoders
 	return in
 }
 
@@ -133,6 +133,9 @@ func decodeChunk(c Chunk) (d []Decoded, err error) {
 
 // start begins to read a partition after its position. stop ends it and returns at once.
 func (in *inputs) start(src Source, calls *sync.Mutex, readers *sync.WaitGroup, p *partition) (stop func()) {
+	for ; in.decoders > 0; in.decoders-- {
+		in.wg.Go(in.decode)
+	}
 	ctx, cancel := context.WithCancel(in.ctx)
 	readers.Add(1)
 	in.wg.Go(func() {

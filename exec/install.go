@@ -573,6 +573,13 @@ func (in *installation) make(v *vertex, inputs []*vertex) error {
 		l := &viewLeaf{op: op, loaded: vm != nil && vm.Done}
 		v.leaf = l
 		view := e.rejects.view
+		if e.snapshots != nil {
+			l.once = true
+			if l.snapshot = e.snapshots[op.Object]; l.snapshot == nil {
+				return types.Errorf(types.CodeUndefinedTable, "view %q is not kept by this engine", op.Name)
+			}
+			break
+		}
 		if op.Object == planner.RejectedID {
 			if l.loaded && len(e.meta.Feed) > 0 {
 				feed, err := changelog.ReadIPC(e.meta.Feed, planner.RejectedSchema())

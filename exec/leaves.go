@@ -98,23 +98,25 @@ const viewBatch = 32 << 10
 
 func (l *viewLeaf) tasks(v *vertex) []task {
 	var out []task
-	add := func(b *changelog.Batch) error {
-		out = append(out, task{v: v, item: item{batch: b}})
-		return nil
-	}
+	add := func(b *changelog.Batch) { out = append(out, task{v: v, item: item{batch: b}}) }
 	if !l.loaded {
 		l.loaded, l.given = true, true
-		if l.snapshot != nil {
-			_ = l.snapshot.Scan(viewBatch, add) // add returns no error
+		if s := l.snapshot; s != nil { // one task, so that the rows are never all in memory twice
 			l.snapshot = nil
+			out = append(out, task{v: v, run: func(w *worker) error {
+				return s.Scan(viewBatch, func(b *changelog.Batch) error {
+					v.emits[w.id](b)
+					return nil
+				})
+			}})
 		}
 	}
 	for _, b := range l.feed {
-		_ = add(b)
+		add(b)
 	}
 	l.feed = nil
 	for _, b := range taken(v) {
-		_ = add(b)
+		add(b)
 	}
 	return out
 }

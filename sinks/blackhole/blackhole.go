@@ -25,5 +25,5 @@ func (Sink) Finish(context.Context) error { return nil }
 // Close does nothing.
 func (Sink) Close() error { return nil }
 
-// Unlogged: there is nothing that could be lost.
+// Unlogged implements sinks.Unlogged: there is nothing that could be lost.
 func (Sink) Unlogged() {}

@@ -70,7 +70,7 @@ func (s *Sink) Finish(context.Context) error { return nil }
 // Close does nothing.
 func (s *Sink) Close() error { return nil }
 
-// Unlogged: a terminal holds no marker; what it showed is not shown again.
+// Unlogged implements sinks.Unlogged: a terminal holds no marker, and what it showed is not shown again.
 func (s *Sink) Unlogged() {}
 
 func (s *Sink) cell(t types.Type, b *changelog.Batch, col, row int) string {
