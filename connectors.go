@@ -81,7 +81,9 @@ func builtinFormats() []format {
 			records: func(wanted types.Schema, o types.Options) (formats.RecordFormat, error) {
 				return json.New(wanted, json.ConfigOf(o)), nil
 			},
-			encoder: func(schema types.Schema, _ []int, _ types.Options) formats.RecordEncoder { return json.NewEncoder(schema) },
+			encoder: func(schema types.Schema, _ []int, _ types.Options) formats.RecordEncoder {
+				return json.NewEncoder(schema)
+			},
 		},
 	}
 }
@@ -148,7 +150,9 @@ func builtinConnectors(formats []format) []connector {
 		},
 		{
 			spec: planner.ConnectorSpec{Name: "nexmark", Doc: "the events of the Nexmark benchmark", Source: true, SourceOptions: nexmark.Options,
-				Schema:  func(o map[string]string) (types.Schema, error) { return nexmark.Schema(strings.ToLower(o["table"])), nil },
+				Schema: func(o map[string]string) (types.Schema, error) {
+					return nexmark.Schema(strings.ToLower(o["table"])), nil
+				},
 				Bounded: func(o types.Options) bool { return o.Int("events") > 0 }},
 			source: func(r sourceRequest) (sources.Source, error) { return nexmark.New(r.name, r.options, r.wanted) },
 		},
@@ -225,6 +229,74 @@ func openFileSink(r sinkRequest) (sinks.Sink, error) {
 type connectorList struct {
 	connectors []connector
 	formats    []format
+}
+
+// newConnectorList returns the built-in connectors and the user's, whose options are not checked.
+func newConnectorList(userSources map[string]SourceFactory, userSinks map[string]SinkFactory) *connectorList {
+	l := &connectorList{formats: builtinFormats()}
+	l.connectors = builtinConnectors(l.formats)
+	for name, open := range userSources {
+		c := l.user(name)
+		c.spec.Source, c.spec.SourceOptions = true, anyOption
+		c.source = func(r sourceRequest) (sources.Source, error) {
+			return open(userOptions(r.options, planner.EngineSourceOptions()), r.wanted)
+		}
+	}
+	for name, open := range userSinks {
+		c := l.user(name)
+		c.spec.Sink, c.spec.SinkOptions = true, anyOption
+		c.spec.SinkModes = []planner.SinkMode{planner.Changelog, planner.Append, planner.Upsert}
+		c.sink = func(r sinkRequest) (sinks.Sink, error) {
+			return open(userOptions(r.options, planner.EngineSinkOptions()), r.schema)
+		}
+	}
+	return l
+}
+
+var anyOption = []types.OptionSpec{{Name: "*", Doc: "given to the Go connector as it is"}}
+
+func (l *connectorList) user(name string) *connector {
+	name = strings.ToLower(name)
+	if c := l.connector(name); c != nil {
+		return c
+	}
+	l.connectors = append(l.connectors, connector{spec: planner.ConnectorSpec{Name: name, Doc: "registered by the program"}})
+	return &l.connectors[len(l.connectors)-1]
+}
+
+// userOptions are the options that are not the engine's.
+func userOptions(o types.Options, engine []types.OptionSpec) map[string]string {
+	m := o.WithPrefix("")
+	for _, spec := range engine {
+		delete(m, spec.Name)
+	}
+	return m
+}
+
+// partitionColumns finds the columns of partition_by or PARTITIONED BY.
+func partitionColumns(d *planner.SinkDef, o types.Options) ([]int, error) {
+	names := d.PartitionBy
+	if text := o.String("partition_by"); text != "" {
+		names = strings.Split(text, ",")
+	}
+	var cols []int
+	for _, name := range names {
+		name = strings.TrimSpace(name)
+		i := d.Schema.Index(name)
+		if i < 0 {
+			err := types.Errorf(types.CodeUndefinedColumn, "partition_by names the column %q, which the sink does not have", name)
+			var known []string
+			for _, f := range d.Schema {
+				known = append(known, f.Name)
+			}
+			if near := types.Nearest(name, known); near != "" {
+				err = err.WithHint("did you mean %q?", near)
+			}
+			return nil, err
+		}
+		cols = append(cols, i)
+	}
+	return cols, nil
 }
 
 // Connector implements planner.Connectors.

@@ -1,0 +1,171 @@
+package streamsql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/streamsql/streamsql/exec"
+	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// ChangedError says that a script is not the one that the data directory was made with.
+type ChangedError struct {
+	// Diff lists the objects that differ, and for queries what becomes of the state of each operator.
+	Diff string
+}
+
+// Error says what to do.
+func (e *ChangedError) Error() string {
+	return "the script has changed since the state was written; run it with --migrate to change what differs, or with another data directory"
+}
+
+// definition is a CREATE statement of a script.
+type definition struct {
+	stmt sql.Statement
+	name string
+	text string // canonical
+}
+
+// Apply brings the catalog to what the CREATE statements of a script say: on an empty directory it makes all objects, on one that the same
+// script was applied to it changes nothing and everything goes on. The statements are those that Parse returned for text; others than CREATE
+// and INSERT are not looked at.
+//
+// Errors: *ChangedError if the directory holds other objects and migrate is false; with migrate, objects that differ, and what depends
+// on them, are dropped and made anew, all at one boundary of epochs.
+func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool) ([]Notice, error) {
+	db := s.db
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	defs, err := definitions(stmts)
+	if err != nil {
+		return nil, err
+	}
+	before := db.Catalog()
+	stale := differing(before, defs)
+	catalog := before
+	var change exec.Alteration
+	for len(stale) > 0 {
+		next, dropped, err := catalog.Drop(stale[0].ID, true)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range dropped {
+			stale = slices.DeleteFunc(stale, func(x *planner.Object) bool { return x.ID == o.ID })
+			if _, runs := jobOf(o); runs {
+				change.Drop = append(change.Drop, exec.JobID(o.ID))
+			}
+		}
+		catalog = next
+	}
+	p, err := s.planner(nil)
+	if err != nil {
+		return nil, err
+	}
+	var said []Notice
+	var diff strings.Builder
+	for _, d := range defs {
+		if catalog.Lookup(d.name) != nil {
+			continue
+		}
+		p.Catalog = catalog
+		created, err := planCreation(p, d.stmt)
+		if err != nil {
+			return nil, located(err, d.stmt)
+		}
+		said = append(said, notices(created.Notices)...)
+		catalog = created.Catalog
+		if spec, runs := jobOf(created.Object); runs {
+			limits(catalog, &spec, created.Object)
+			change.Add = append(change.Add, spec)
+		}
+		describeChange(&diff, before.Lookup(d.name), created)
+	}
+	if catalog == before {
+		return said, nil
+	}
+	fresh := len(userObjects(before)) == 0
+	if !fresh && !migrate {
+		for _, o := range userObjects(before) {
+			if catalog.Lookup(o.Name) == nil {
+				fmt.Fprintf(&diff, "drop %s %s\n", o.Kind, o.Name)
+			}
+		}
+		return nil, &ChangedError{Diff: diff.String()}
+	}
+	return said, db.changeCatalog(ctx, catalog, change)
+}
+
+func userObjects(c *planner.Catalog) []*planner.Object {
+	return slices.DeleteFunc(c.Objects(), func(o *planner.Object) bool { return o.Kind == planner.KindSystem })
+}
+
+// definitions returns the CREATE statements, and the INSERTs, which are sinks.
+func definitions(stmts []sql.Statement) ([]definition, error) {
+	var defs []definition
+	for _, stmt := range stmts {
+		d := definition{stmt: stmt, text: sql.Format(stmt)}
+		switch x := stmt.(type) {
+		case *sql.CreateSource:
+			d.name = x.Name.Last().Name
+		case *sql.CreateTable:
+			d.name = x.Name.Last().Name
+		case *sql.CreateView:
+			d.name = x.Name.Last().Name
+		case *sql.CreateSink:
+			d.name = x.Name.Last().Name
+		case *sql.Insert:
+			d.name = "insert_into_" + x.Table.Name.Last().Name // as the planner names it
+		default:
+			continue
+		}
+		for _, other := range defs {
+			if other.name == d.name {
+				return nil, types.Errorf(types.CodeDuplicateTable, "%q is created twice in the script", d.name).At(stmt.Span())
+			}
+		}
+		defs = append(defs, d)
+	}
+	return defs, nil
+}
+
+// differing returns the objects of the catalog that a script does not define as they are.
+func differing(c *planner.Catalog, defs []definition) []*planner.Object {
+	var stale []*planner.Object
+	for _, o := range userObjects(c) {
+		i := slices.IndexFunc(defs, func(d definition) bool { return d.name == o.Name })
+		if i < 0 || defs[i].text != canonical(o.Text) {
+			stale = append(stale, o)
+		}
+	}
+	return stale
+}
+
+// canonical prints a stored statement as sql.Format does, whatever release stored it.
+func canonical(text string) string {
+	stmts, err := sql.Parse(text)
+	if err != nil || len(stmts) != 1 {
+		return text
+	}
+	return sql.Format(stmts[0])
+}
+
+// describeChange says what becomes of an object, and of the state of its query.
+func describeChange(out *strings.Builder, old *planner.Object, created *planner.Created) {
+	o := created.Object
+	if old == nil {
+		fmt.Fprintf(out, "create %s %s\n", o.Kind, o.Name)
+		return
+	}
+	fmt.Fprintf(out, "change %s %s\n", o.Kind, o.Name)
+	spec, runs := jobOf(old)
+	if !runs || created.Plan == nil {
+		return
+	}
+	for _, c := range planner.Diff(spec.Root, created.Plan) {
+		fmt.Fprintf(out, "  %-4s %s%s\n", c.Change, strings.Repeat("  ", c.Depth), c.Operator)
+	}
+}

@@ -1,0 +1,261 @@
+package streamsql
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"slices"
+
+	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/exec"
+	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// query runs a query: a snapshot of views and constants, an answer over inputs that end, or the changes of one that goes on.
+func (s *Session) query(ctx context.Context, p *planner.Planner, q *sql.Query) (Result, error) {
+	plan, err := p.PlanQuery(q)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Tag: "SELECT", Notices: notices(plan.Notices)}
+	switch {
+	case plan.Snapshot:
+		r.Rows, err = s.snapshot(ctx, plan)
+	default:
+		// With EMIT the user wants to see the changes, also of an input that ends.
+		r.Rows, err = s.live(ctx, plan, q.Emit == nil && plan.Root.Props.Bounded)
+	}
+	return r, err
+}
+
+// subscribe streams the changes of a query or relation.
+func (s *Session) subscribe(ctx context.Context, p *planner.Planner, stmt *sql.Subscribe) (Result, error) {
+	q := stmt.Query
+	if stmt.AsOf != nil || len(stmt.Options) > 0 {
+		return Result{}, types.NotSupported(stmt.Span(), "options of SUBSCRIBE")
+	}
+	if q == nil {
+		var err error
+		if q, err = sql.ParseQuery("TABLE " + sql.Format(stmt.Name)); err != nil {
+			return Result{}, err
+		}
+	}
+	plan, err := p.PlanQuery(q)
+	if err != nil {
+		return Result{}, err
+	}
+	if plan.Order != nil || plan.Limit != nil || plan.Offset != nil {
+		return Result{}, types.NotSupported(stmt.Span(), "ORDER BY, LIMIT and OFFSET of a continuous query")
+	}
+	rows, err := s.live(ctx, plan, false)
+	return Result{Tag: "SUBSCRIBE", Rows: rows, Notices: notices(plan.Notices)}, err
+}
+
+func columnsOf(schema types.Schema) []Column {
+	columns := make([]Column, len(schema))
+	for i, f := range schema {
+		columns[i] = Column{Name: f.Name, Type: f.Type}
+	}
+	return columns
+}
+
+// viewsOf returns the views and system relations that a plan reads.
+func viewsOf(n *planner.Node) []planner.ObjectID {
+	var ids []planner.ObjectID
+	if v, ok := n.Op.(*planner.ViewScan); ok {
+		ids = append(ids, v.Object)
+	}
+	for _, in := range n.Inputs {
+		ids = append(ids, viewsOf(in)...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// live subscribes to a query. A query over sources alone runs in an engine of its own, which keeps nothing and disturbs nobody; one that reads
+// views runs in the epochs of the DB. whole: the answer is collected until the input has ended.
+func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool) (*Rows, error) {
+	engine := s.db.engine
+	if len(viewsOf(plan.Root)) == 0 {
+		private, err := exec.Open(s.db.config(nil))
+		if err != nil {
+			return nil, err
+		}
+		engine = private
+		engine.Start()
+	}
+	stop := func() error {
+		if engine != s.db.engine {
+			return engine.Stop(context.Background())
+		}
+		return nil
+	}
+	sub, err := engine.Subscribe(ctx, "query", plan.Root)
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	visible := len(plan.Schema)
+	rows := &Rows{columns: columnsOf(plan.Schema), ctx: ctx, close: func() error {
+		sub.Close()
+		return stop()
+	}}
+	next := func(ctx context.Context) (Changes, error) {
+		c, ok, err := sub.Next(ctx)
+		if err != nil {
+			return Changes{}, err
+		}
+		if !ok {
+			return Changes{}, io.EOF
+		}
+		return Changes{Epoch: c.Epoch, Batches: visibleColumns(c.Batches, visible)}, nil
+	}
+	rows.next = next
+	if whole && !plan.Root.Props.AppendOnly {
+		rows.next = collect(next, plan.Schema)
+	}
+	return rows, nil
+}
+
+// collect turns changes that end into one final answer.
+func collect(next func(context.Context) (Changes, error), schema types.Schema) func(context.Context) (Changes, error) {
+	done := false
+	return func(ctx context.Context) (Changes, error) {
+		if done {
+			return Changes{}, io.EOF
+		}
+		var all []*changelog.Batch
+		for {
+			c, err := next(ctx)
+			if err == io.EOF {
+				done = true
+				return Changes{Batches: changelog.Consolidate(schema, all)}, nil
+			}
+			if err != nil {
+				return Changes{}, err
+			}
+			all = append(all, c.Batches...)
+			if len(all) >= 256 {
+				all = changelog.Consolidate(schema, all)
+			}
+		}
+	}
+}
+
+func visibleColumns(batches []*changelog.Batch, n int) []*changelog.Batch {
+	out := make([]*changelog.Batch, len(batches))
+	for i, b := range batches {
+		out[i] = b.With(b.Cols[:n])
+	}
+	return out
+}
+
+// snapshot answers a query over views and constants at one committed epoch.
+func (s *Session) snapshot(ctx context.Context, plan *planner.QueryPlan) (*Rows, error) {
+	views := viewsOf(plan.Root)
+	var pinned exec.Pinned
+	if len(views) > 0 {
+		p, err := s.db.engine.Pin(ctx, views...)
+		if err != nil {
+			return nil, err
+		}
+		pinned = *p
+	}
+	batches, err := exec.RunOnce(ctx, s.db.config(nil), plan.Root, pinned.Snapshots)
+	if err != nil {
+		return nil, err
+	}
+	full := plan.Root.Inputs[0].Schema
+	batches = changelog.Consolidate(full, batches)
+	if len(plan.Order) > 0 || plan.Limit != nil || plan.Offset != nil {
+		batches = sortAndCut(full, batches, plan)
+	}
+	batches = visibleColumns(batches, len(plan.Schema))
+	given := false
+	return &Rows{columns: columnsOf(plan.Schema), ctx: ctx, next: func(context.Context) (Changes, error) {
+		if given {
+			return Changes{}, io.EOF
+		}
+		given = true
+		return Changes{Batches: batches}, nil
+	}}, nil
+}
+
+// sortAndCut applies ORDER BY, OFFSET and LIMIT. Ties are ordered by the encoded rows, so that the answer is the same every time.
+func sortAndCut(schema types.Schema, batches []*changelog.Batch, plan *planner.QueryPlan) []*changelog.Batch {
+	if len(batches) == 0 {
+		return nil
+	}
+	all := changelog.Concat(schema, batches)
+	var rows []uint32
+	for i := range all.N {
+		for range all.Weight(i) {
+			rows = append(rows, uint32(i))
+		}
+	}
+	var ts []types.Type
+	var order []changelog.Order
+	cols := all.Cols[:0:0]
+	for _, k := range plan.Order {
+		ts, cols = append(ts, schema[k.Col].Type), append(cols, all.Cols[k.Col])
+		order = append(order, changelog.Order{Desc: k.Desc, NullsFirst: k.NullsFirst})
+	}
+	for i, f := range schema {
+		ts, cols, order = append(ts, f.Type), append(cols, all.Cols[i]), append(order, changelog.Order{})
+	}
+	enc := changelog.NewEncoder(ts, order)
+	enc.Reset(cols)
+	keys := make([]string, all.N)
+	for i := range keys {
+		keys[i] = string(enc.Append(nil, i))
+	}
+	slices.SortStableFunc(rows, func(a, b uint32) int { return cmp.Compare(keys[a], keys[b]) })
+	if o := plan.Offset; o != nil {
+		rows = rows[min(*o, int64(len(rows))):]
+	}
+	if l := plan.Limit; l != nil {
+		rows = rows[:min(*l, int64(len(rows)))]
+	}
+	out := changelog.Take(all, rows)
+	out.Weights = nil
+	return []*changelog.Batch{out}
+}
+
+// Subscription streams a query's changes.
+type Subscription struct{ rows *Rows }
+
+// Subscribe runs a query whose changes are taken one epoch at a time. Over views it begins with what they hold.
+func (db *DB) Subscribe(ctx context.Context, query string, args ...any) (*Subscription, error) {
+	return db.session.Subscribe(ctx, query, args...)
+}
+
+// Subscribe is DB.Subscribe with the session's settings.
+func (s *Session) Subscribe(ctx context.Context, query string, args ...any) (*Subscription, error) {
+	stmts, err := s.Parse(query)
+	if err != nil {
+		return nil, err
+	}
+	q, ok := (*sql.QueryStmt)(nil), false
+	if len(stmts) == 1 {
+		q, ok = stmts[0].(*sql.QueryStmt)
+	}
+	if !ok {
+		return nil, types.Errorf(types.CodeSyntax, "only one query can be subscribed to")
+	}
+	r, err := s.ExecStatement(ctx, &sql.Subscribe{At: q.At, Query: q.Query}, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return &Subscription{rows: r.Rows}, nil
+}
+
+// Columns describes the result.
+func (s *Subscription) Columns() []Column { return s.rows.columns }
+
+// Next waits for the next epoch that changes the result. It returns io.EOF when the input has ended and all its changes were taken.
+func (s *Subscription) Next(ctx context.Context) (Changes, error) { return s.rows.next(ctx) }
+
+// Close ends the query.
+func (s *Subscription) Close() error { return s.rows.Close() }

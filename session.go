@@ -1,0 +1,225 @@
+package streamsql
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// Session has settings of its own (SET). It is safe for concurrent use; statements of one session run one after another.
+type Session struct {
+	db *DB
+
+	run      sync.Mutex
+	mu       sync.Mutex
+	settings planner.Settings
+	set      map[string]string // as SHOW prints them
+}
+
+// NewSession returns a session with the default settings.
+func (db *DB) NewSession() *Session { return &Session{db: db, set: map[string]string{}} }
+
+// Notice is what a statement has to say beside its result.
+type Notice struct {
+	Msg, Hint string
+}
+
+// Result is the outcome of one statement.
+type Result struct {
+	Tag     string // as PostgreSQL's command tag: CREATE SOURCE, SELECT ...
+	Rows    *Rows  // of statements that return rows; must be closed
+	Notices []Notice
+}
+
+// Exec runs the statements in text one after another in the default session; see Session.Exec.
+func (db *DB) Exec(ctx context.Context, text string, args ...any) ([]Result, error) {
+	return db.session.Exec(ctx, text, args...)
+}
+
+// Query runs one statement that returns rows in the default session; see Session.Query.
+func (db *DB) Query(ctx context.Context, text string, args ...any) (*Rows, error) {
+	return db.session.Query(ctx, text, args...)
+}
+
+// Exec runs the statements in text one after another and stops at the first error, which is a *types.Error with its place in text
+// (sql.Render draws it). args are the values of $1, $2 and so on. The Rows of results must be closed.
+func (s *Session) Exec(ctx context.Context, text string, args ...any) ([]Result, error) {
+	stmts, err := s.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, stmt := range stmts {
+		r, err := s.ExecStatement(ctx, stmt, text, args...)
+		if err != nil {
+			for _, r := range results {
+				if r.Rows != nil {
+					r.Rows.Close()
+				}
+			}
+			return nil, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+// Query runs one statement that returns rows. Of a query over inputs that go on, the rows are changes and do not end by themselves.
+func (s *Session) Query(ctx context.Context, text string, args ...any) (*Rows, error) {
+	stmts, err := s.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(stmts) != 1 {
+		return nil, types.Errorf(types.CodeSyntax, "found %d statements, wanted one", len(stmts))
+	}
+	r, err := s.ExecStatement(ctx, stmts[0], text, args...)
+	if err != nil {
+		return nil, err
+	}
+	if r.Rows == nil {
+		return nil, types.Errorf(types.CodeSyntax, "%s returns no rows", r.Tag).At(stmts[0].Span())
+	}
+	return r.Rows, nil
+}
+
+// Parse reads text in the session's dialect.
+func (s *Session) Parse(text string) ([]sql.Statement, error) {
+	if s.setting("dialect") == "mysql" {
+		return nil, types.NotSupported(types.Span{}, "dialect mysql")
+	}
+	return sql.Parse(text)
+}
+
+func (s *Session) setting(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.set[name]
+}
+
+// planner returns a planner over the catalog as it is now.
+func (s *Session) planner(args []any) (*planner.Planner, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := &planner.Planner{Catalog: s.db.Catalog(), Registry: s.db.registry, Settings: s.settings, Connectors: s.db.connectors}
+	for i, a := range args {
+		param, err := paramOf(a)
+		if err != nil {
+			return nil, fmt.Errorf("argument $%d: %w", i+1, err)
+		}
+		p.Params = append(p.Params, param)
+	}
+	return p, nil
+}
+
+// Catalog returns the objects as they are now.
+func (db *DB) Catalog() *planner.Catalog {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.catalog
+}
+
+// paramOf turns a Go value into a parameter. A string is untyped, as a quoted literal is.
+func paramOf(a any) (planner.Param, error) {
+	switch v := a.(type) {
+	case nil:
+		return planner.Param{T: types.UnknownType}, nil
+	case bool:
+		return planner.Param{T: types.BoolType, Value: v}, nil
+	case int:
+		return planner.Param{T: types.Int8Type, Value: int64(v)}, nil
+	case int32:
+		return planner.Param{T: types.Int4Type, Value: int64(v)}, nil
+	case int64:
+		return planner.Param{T: types.Int8Type, Value: v}, nil
+	case float64:
+		return planner.Param{T: types.Float8Type, Value: v}, nil
+	case string:
+		return planner.Param{T: types.UnknownType, Value: v}, nil
+	case []byte:
+		return planner.Param{T: types.ByteaType, Value: v}, nil
+	case time.Time:
+		return planner.Param{T: types.TimestampTZType, Value: v.UnixMicro()}, nil
+	}
+	return planner.Param{}, types.Errorf(types.CodeDatatypeMismatch, "a Go %T cannot be a parameter", a)
+}
+
+// sessionSettings are the settings beside those of planner.Settings, with what they accept.
+var sessionSettings = []types.OptionSpec{
+	{Name: "dialect", Kind: types.OptEnum, Enum: []string{"postgres", "mysql"}, Default: "postgres", Doc: "the dialect in which queries are written"},
+	{Name: "trigger", Default: "0", Doc: "the least time from one epoch's begin to the next's, such as '1 second'; 'available_now' is the command's --until-idle"},
+	{Name: "search_path", Default: "public", Doc: "accepted for clients that set it; there is one schema"},
+	{Name: "client_encoding", Default: "UTF8", Doc: "accepted for clients that set it; always UTF8"},
+	{Name: "application_name", Default: "", Doc: "accepted for clients that set it"},
+	{Name: "extra_float_digits", Default: "1", Doc: "accepted for clients that set it; floats are always exact"},
+	{Name: "datestyle", Default: "ISO, MDY", Doc: "accepted for clients that set it; always ISO"},
+	{Name: "intervalstyle", Default: "postgres", Doc: "accepted for clients that set it; always postgres"},
+}
+
+// setTo changes a setting; an empty value or "default" goes back to the default.
+func (s *Session) setTo(ctx context.Context, name, value string) error {
+	name = strings.ToLower(name)
+	reset := value == "" || strings.EqualFold(value, "default")
+	for _, spec := range sessionSettings {
+		if spec.Name != name {
+			continue
+		}
+		if !reset {
+			if _, err := types.ParseOptions("SET", sessionSettings, map[string]string{name: value}); err != nil {
+				return err
+			}
+		}
+		if name == "trigger" {
+			if err := s.setTrigger(ctx, value, reset); err != nil {
+				return err
+			}
+		}
+		s.keep(name, value, reset)
+		return nil
+	}
+	s.mu.Lock()
+	err := s.settings.Set(name, value)
+	s.mu.Unlock()
+	if types.CodeOf(err) == types.CodeUndefinedObject {
+		names := []string{"timezone"}
+		for _, o := range append(planner.QueryOptions(), sessionSettings...) {
+			names = append(names, o.Name)
+		}
+		e := types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter %q", name)
+		if near := types.Nearest(name, names); near != "" {
+			e = e.WithHint("did you mean %q?", near)
+		}
+		return e
+	}
+	if err == nil {
+		s.keep(name, value, reset)
+	}
+	return err
+}
+
+func (s *Session) keep(name, value string, reset bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if reset {
+		delete(s.set, name)
+		return
+	}
+	s.set[name] = value
+}
+
+func (s *Session) setTrigger(ctx context.Context, value string, reset bool) error {
+	d := s.db.opts.Trigger
+	if !reset {
+		var ok bool
+		if d, ok = types.ParseDuration(value); !ok {
+			return types.Errorf(types.CodeInvalidParameter, "trigger is %q, wanted a duration such as '1 second'", value)
+		}
+	}
+	return s.db.engine.SetTrigger(ctx, d)
+}

@@ -1,0 +1,367 @@
+package streamsql
+
+import (
+	"context"
+
+	"github.com/streamsql/streamsql/exec"
+	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// ExecStatement runs one parsed statement; text is what it was parsed from.
+func (s *Session) ExecStatement(ctx context.Context, stmt sql.Statement, text string, args ...any) (Result, error) {
+	s.run.Lock()
+	defer s.run.Unlock()
+	p, err := s.planner(args)
+	if err != nil {
+		return Result{}, err
+	}
+	var r Result
+	switch x := stmt.(type) {
+	case *sql.QueryStmt:
+		r, err = s.query(ctx, p, x.Query)
+	case *sql.Subscribe:
+		r, err = s.subscribe(ctx, p, x)
+	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
+		r, err = s.create(ctx, p, stmt)
+	case *sql.Drop:
+		r, err = s.drop(ctx, p, x)
+	case *sql.Alter:
+		r, err = s.alter(ctx, p, x)
+	case *sql.Explain:
+		r, err = s.explain(p, x)
+	case *sql.Show:
+		r, err = s.show(p, x)
+	case *sql.Describe:
+		r, err = s.describe(p, x)
+	case *sql.Set:
+		r.Tag, err = "SET", s.setStatement(ctx, x)
+	case *sql.Reset:
+		r.Tag, err = "RESET", s.reset(ctx, x)
+	case *sql.Flush:
+		r.Tag, err = "FLUSH", s.db.WaitIdle(ctx)
+	default:
+		err = types.NotSupported(stmt.Span(), "%s", statementName(stmt))
+	}
+	if err != nil {
+		return Result{}, located(err, stmt)
+	}
+	return r, nil
+}
+
+// located gives an error without a place that of the whole statement.
+func located(err error, stmt sql.Statement) error {
+	if e, ok := err.(*types.Error); ok {
+		return e.At(stmt.Span())
+	}
+	return err
+}
+
+func notices(list []planner.Notice) []Notice {
+	var out []Notice
+	for _, n := range list {
+		out = append(out, Notice{Msg: n.Msg, Hint: n.Hint})
+	}
+	return out
+}
+
+// plan makes what a statement creates.
+func planCreation(p *planner.Planner, stmt sql.Statement) (*planner.Created, error) {
+	switch x := stmt.(type) {
+	case *sql.CreateSource:
+		return p.PlanCreateSource(x)
+	case *sql.CreateTable:
+		return p.PlanCreateTable(x)
+	case *sql.CreateView:
+		return p.PlanCreateView(x)
+	case *sql.CreateSink:
+		return p.PlanCreateSink(x)
+	case *sql.Insert:
+		return p.PlanInsert(x)
+	}
+	return nil, types.NotSupported(stmt.Span(), "%s", statementName(stmt))
+}
+
+// create plans an object and starts what keeps it up to date; both take effect at the boundary of an epoch.
+func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.Statement) (Result, error) {
+	db := s.db
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	p.Catalog = db.Catalog()
+	created, err := planCreation(p, stmt)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Tag: createTag(stmt), Notices: notices(created.Notices)}
+	if created.Existed {
+		return r, nil
+	}
+	change := exec.Alteration{}
+	if created.Replaced != nil {
+		if _, runs := jobOf(created.Replaced); runs {
+			change.Drop = append(change.Drop, exec.JobID(created.Replaced.ID))
+		}
+	}
+	if spec, runs := jobOf(created.Object); runs {
+		limits(created.Catalog, &spec, created.Object)
+		change.Add = append(change.Add, spec)
+	}
+	return r, db.changeCatalog(ctx, created.Catalog, change)
+}
+
+// limits takes the rate limit of an object's options over to its job.
+func limits(c *planner.Catalog, spec *exec.JobSpec, o *planner.Object) {
+	for _, id := range o.Deps {
+		if d := c.Object(id); d != nil && d.Source != nil && d.Source.RateLimit > 0 {
+			if spec.RateLimit == 0 || float64(d.Source.RateLimit) < spec.RateLimit {
+				spec.RateLimit = float64(d.Source.RateLimit)
+			}
+		}
+	}
+}
+
+// changeCatalog makes an alteration and the catalog that goes with it take effect together. The caller holds db.ddl.
+func (db *DB) changeCatalog(ctx context.Context, to *planner.Catalog, change exec.Alteration) error {
+	body, err := to.Encode()
+	if err != nil {
+		return err
+	}
+	change.Catalog = body
+	from := db.Catalog()
+	db.setCatalog(to) // connectors are opened by looking their objects up
+	if err := db.engine.Alter(ctx, change); err != nil {
+		db.setCatalog(from)
+		return err
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, id := range change.Drop {
+		delete(db.jobs, id)
+	}
+	for _, spec := range change.Add {
+		db.jobs[spec.ID] = jobInfo{name: spec.Name}
+	}
+	return nil
+}
+
+func (db *DB) setCatalog(c *planner.Catalog) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.catalog = c
+}
+
+func (s *Session) drop(ctx context.Context, p *planner.Planner, stmt *sql.Drop) (Result, error) {
+	db := s.db
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	p.Catalog = db.Catalog()
+	dropped, err := p.PlanDrop(stmt)
+	if err != nil {
+		return Result{}, err
+	}
+	r := Result{Tag: "DROP " + string(stmt.Kind), Notices: notices(dropped.Notices)}
+	if len(dropped.Objects) == 0 {
+		return r, nil
+	}
+	var change exec.Alteration
+	for _, o := range dropped.Objects {
+		if _, runs := jobOf(o); runs {
+			change.Drop = append(change.Drop, exec.JobID(o.ID))
+		}
+	}
+	return r, db.changeCatalog(ctx, dropped.Catalog, change)
+}
+
+// alter runs ALTER ... PAUSE, RESUME, RENAME TO and SET (rate_limit = n).
+func (s *Session) alter(ctx context.Context, p *planner.Planner, stmt *sql.Alter) (Result, error) {
+	db := s.db
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	r := Result{Tag: "ALTER " + string(stmt.Kind)}
+	catalog := db.Catalog()
+	o, err := findObject(catalog, stmt.Name)
+	if err != nil {
+		if stmt.IfExists {
+			r.Notices = append(r.Notices, Notice{Msg: types.AsError(err).Msg + ", skipping"})
+			return r, nil
+		}
+		return r, err
+	}
+	for _, action := range stmt.Actions {
+		if err := s.alterAction(ctx, o, action); err != nil {
+			if e, ok := err.(*types.Error); ok {
+				return r, e.At(action.Span())
+			}
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func (s *Session) alterAction(ctx context.Context, o *planner.Object, action sql.AlterAction) error {
+	db := s.db
+	jobs := db.jobsOf(o)
+	switch a := action.(type) {
+	case *sql.AlterPause, *sql.AlterResume:
+		if len(jobs) == 0 {
+			return types.Errorf(types.CodeWrongObjectType, "%s %q has no query that could be paused", o.Kind, o.Name)
+		}
+		_, pause := a.(*sql.AlterPause)
+		change := exec.Alteration{Resume: jobs}
+		if pause {
+			change = exec.Alteration{Pause: jobs}
+		}
+		if err := db.engine.Alter(ctx, change); err != nil {
+			return err
+		}
+		db.mu.Lock()
+		defer db.mu.Unlock()
+		for _, id := range jobs {
+			info := db.jobs[id]
+			info.paused = pause
+			db.jobs[id] = info
+		}
+		return nil
+	case *sql.AlterRename:
+		to, err := db.Catalog().Rename(o.ID, a.To.Name)
+		if err != nil {
+			return err
+		}
+		return db.changeCatalog(ctx, to, exec.Alteration{})
+	case *sql.AlterSet:
+		for _, opt := range a.Options {
+			if opt.Key != "rate_limit" {
+				return types.NotSupported(opt.Span(), "ALTER ... SET (%s)", opt.Key)
+			}
+			given, err := types.ParseOptions("ALTER", []types.OptionSpec{{Name: "rate_limit", Kind: types.OptFloat}}, map[string]string{"rate_limit": opt.Text()})
+			if err != nil {
+				return err
+			}
+			if len(jobs) == 0 {
+				return types.Errorf(types.CodeWrongObjectType, "no query reads %s %q", o.Kind, o.Name)
+			}
+			for _, id := range jobs {
+				if err := db.engine.SetRateLimit(ctx, id, given.Float("rate_limit")); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return types.NotSupported(action.Span(), "this form of ALTER")
+}
+
+// jobsOf returns the job of an object, or those of all queries that read a source.
+func (db *DB) jobsOf(o *planner.Object) []exec.JobID {
+	if _, runs := jobOf(o); runs {
+		return []exec.JobID{exec.JobID(o.ID)}
+	}
+	var jobs []exec.JobID
+	for _, d := range db.Catalog().Dependents(o.ID) {
+		jobs = append(jobs, db.jobsOf(d)...)
+	}
+	return jobs
+}
+
+func (s *Session) setStatement(ctx context.Context, stmt *sql.Set) error {
+	if stmt.System {
+		return types.NotSupported(stmt.Span(), "ALTER SYSTEM SET")
+	}
+	value := ""
+	for i, v := range stmt.Values {
+		if i > 0 {
+			value += ", "
+		}
+		value += (&sql.Option{Value: v}).Text()
+	}
+	return s.setTo(ctx, stmt.Name, value)
+}
+
+func (s *Session) reset(ctx context.Context, stmt *sql.Reset) error {
+	if stmt.Name != "all" {
+		return s.setTo(ctx, stmt.Name, "")
+	}
+	s.mu.Lock()
+	var names []string
+	for name := range s.set {
+		names = append(names, name)
+	}
+	s.mu.Unlock()
+	for _, name := range names {
+		if err := s.setTo(ctx, name, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findObject finds an object by a name that may say public.
+func findObject(c *planner.Catalog, name *sql.Name) (*planner.Object, error) {
+	full := ""
+	for i, part := range name.Parts {
+		if i > 0 {
+			full += "."
+		}
+		full += part.Name
+	}
+	if len(name.Parts) == 2 && name.Parts[0].Name == "public" {
+		full = name.Parts[1].Name
+	}
+	if o := c.Lookup(full); o != nil {
+		return o, nil
+	}
+	err := types.Errorf(types.CodeUndefinedTable, "%q does not exist", full).At(name.Span())
+	if near := types.Nearest(full, c.Names()); near != "" {
+		return nil, err.WithHint("did you mean %q?", near)
+	}
+	return nil, err
+}
+
+func createTag(stmt sql.Statement) string {
+	switch x := stmt.(type) {
+	case *sql.CreateSource:
+		return "CREATE SOURCE"
+	case *sql.CreateTable:
+		return "CREATE TABLE"
+	case *sql.CreateSink:
+		return "CREATE SINK"
+	case *sql.CreateView:
+		if x.Materialized {
+			return "CREATE MATERIALIZED VIEW"
+		}
+		return "CREATE VIEW"
+	case *sql.Insert:
+		return "INSERT"
+	}
+	return ""
+}
+
+// statementName is what a statement is called in messages: its first words.
+func statementName(stmt sql.Statement) string {
+	switch stmt.(type) {
+	case *sql.Update:
+		return "UPDATE"
+	case *sql.Delete:
+		return "DELETE"
+	case *sql.Truncate:
+		return "TRUNCATE"
+	case *sql.Copy:
+		return "COPY"
+	case *sql.CreateIndex:
+		return "CREATE INDEX"
+	case *sql.CreateSchema:
+		return "CREATE SCHEMA"
+	case *sql.Begin, *sql.Commit, *sql.Rollback, *sql.Savepoint, *sql.Release, *sql.SetTransaction:
+		return "transactions"
+	case *sql.Prepare, *sql.Execute, *sql.Deallocate:
+		return "prepared statements"
+	case *sql.Declare, *sql.Fetch, *sql.Close:
+		return "cursors"
+	case *sql.Use:
+		return "USE"
+	case *sql.Discard:
+		return "DISCARD"
+	}
+	return "this statement"
+}
