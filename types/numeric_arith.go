@@ -58,14 +58,32 @@ func (v NumericValue) Add(o NumericValue) (NumericValue, error) {
 	}
 	scale := max(v.Scale, o.Scale)
 	a, err := v.rescaleUp(scale)
-	if err != nil {
-		return NumericValue{}, err
+	if err == nil {
+		var b NumericValue
+		if b, err = o.rescaleUp(scale); err == nil {
+			return a.Add(b)
+		}
 	}
-	b, err := o.rescaleUp(scale)
-	if err != nil {
-		return NumericValue{}, err
+	// One side alone has too many digits at this scale; the sum may still fit.
+	sum := v.bigAt(scale)
+	sum.Add(sum, o.bigAt(scale))
+	neg := sum.Sign() < 0
+	m, ok := u128FromBig(sum.Abs(sum))
+	if !ok {
+		return NumericValue{}, numericOverflow()
 	}
-	return a.Add(b)
+	return signed(neg, m, scale), nil
+}
+
+// bigAt returns the coefficient at a scale that is not smaller.
+func (v NumericValue) bigAt(scale uint8) *big.Int {
+	m, neg := v.magnitude()
+	x := m.big()
+	x.Mul(x, bigPow10(int(scale-v.Scale)))
+	if neg {
+		x.Neg(x)
+	}
+	return x
 }
 
 // rescaleUp gives v a scale that is not smaller.
@@ -242,10 +260,8 @@ func (v NumericValue) Mod(o NumericValue) (NumericValue, error) {
 			return signed(neg && !r.isZero(), r, scale), nil
 		}
 	}
-	x, y := a.big(), b.big()
-	x.Mul(x, bigPow10(int(scale-v.Scale)))
-	y.Mul(y, bigPow10(int(scale-o.Scale)))
-	m, ok := u128FromBig(x.Rem(x, y))
+	x := v.bigAt(scale)
+	m, ok := u128FromBig(x.Abs(x.Rem(x, o.bigAt(scale))))
 	if !ok {
 		return NumericValue{}, numericOverflow()
 	}
