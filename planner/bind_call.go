@@ -134,7 +134,7 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 	}
 	ts := make([]types.Type, len(args))
 	for i, a := range args {
-		ts[i] = a.Type()
+		ts[i] = a.Type().Base()
 	}
 	if !x.Star && len(args) == 0 || x.Star && name != "count" {
 		return nil, types.Errorf(types.CodeUndefinedFunction, "function %s() does not exist", name).At(x.Span()).

@@ -18,6 +18,8 @@ type binder struct {
 	deps    map[ObjectID]bool
 	notices []Notice
 	level   int // nesting of queries
+	// snapshot: the plan is run once over what views hold.
+	snapshot bool
 }
 
 // Notice tells the user what was assumed.

@@ -430,11 +430,13 @@ func (c *creation) insertColumns(stmt *sql.Insert, schema types.Schema, rel *rel
 	}
 	want := make([]types.Type, rel.visible)
 	from := map[int]int{}
+	names := make([]sql.Ident, rel.visible)
 	for i := range want {
 		want[i] = schema[targets[i]].Type
+		names[i].Name = schema[targets[i]].Name
 		from[targets[i]] = i
 	}
-	node, err := coerceColumns(rel, want, expr.Assignment)
+	node, err := coerceColumns(rel.named(names), want, expr.Assignment)
 	if err != nil {
 		return nil, at(err, stmt.Query.Span())
 	}

@@ -13,6 +13,11 @@ type Planner struct {
 	Settings   Settings
 	Connectors Connectors
 	Params     []Param // the values of $1, $2 ...
+	// Live plans queries over views to be followed, not read once: SUBSCRIBE.
+	Live bool
+	// OrderBounded allows ORDER BY and LIMIT over sources that end: the caller applies them to the whole answer, as to a
+	// snapshot.
+	OrderBounded bool
 }
 
 // Param is the value of a query parameter, in the form of expr.Literal. Unknown types are untyped literals.
@@ -31,7 +36,8 @@ type QueryPlan struct {
 	Schema types.Schema
 	// Snapshot: only views and constants are read, so that the answer can be read once instead of live.
 	Snapshot bool
-	// Order, Limit and Offset are to be applied to the answer of a snapshot; Order may use columns behind the visible ones.
+	// Order, Limit and Offset are to be applied to the whole answer of a snapshot, or of a query that ends (see
+	// Planner.OrderBounded); Order may use columns behind the visible ones.
 	Order         []SortKey
 	Limit, Offset *int64
 	Deps          []ObjectID // objects read
@@ -57,9 +63,11 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 		return nil, err
 	}
 	plan := &QueryPlan{Logical: rel.node, Schema: rel.node.Schema[:rel.visible], Deps: b.dependencies()}
-	plan.Snapshot = isSnapshot(rel.node)
+	plan.Snapshot = isSnapshot(rel.node) && !p.Live
 	if !rel.ordered.IsZero() {
-		if !plan.Snapshot {
+		r := &rewriter{reg: b.reg, cat: p.Catalog}
+		ends := p.OrderBounded && !p.Live && q.Emit == nil && r.props(rel.node).Bounded
+		if !plan.Snapshot && !ends {
 			return nil, types.NotSupported(rel.ordered, "ORDER BY, LIMIT and OFFSET of a continuous query")
 		}
 		plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
@@ -75,6 +83,7 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 	if err != nil {
 		return nil, at(err, em.span)
 	}
+	b.snapshot = plan.Snapshot
 	if plan.Root, err = b.finish(newNode(&Output{}, root.Schema, root)); err != nil {
 		return nil, err
 	}

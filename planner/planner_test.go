@@ -134,6 +134,13 @@ func (s *session) run(stmt sql.Statement, opts ExplainOptions, logical bool) (st
 		}
 		err = s.p.Settings.Set(x.Name, value)
 	case *sql.Describe:
+		if x.Query != nil {
+			var q *QueryPlan
+			if q, err = s.p.PlanQuery(x.Query); err == nil {
+				s.last = q.Root
+			}
+			break
+		}
 		obj := s.p.Catalog.Lookup(x.Name.String())
 		if obj == nil {
 			return "no such object\n", nil

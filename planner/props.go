@@ -81,9 +81,9 @@ func (r *rewriter) derive(n *Node) Props {
 	case *Materialize:
 		if op.Retention > 0 { // rows leave by the clock
 			in.AppendOnly, in.Watermarks = false, nil
-		} else if !in.Bounded && r.keepsForEver(n.in()) {
-			in.Grows = "it keeps every row of its query"
-			in.GrowsHint = "set retention in the view's WITH options, or aggregate"
+		} else if !in.Bounded && !growsBelow(n.in()) && !(len(in.Keys) > 0 && len(shortest(in.Keys)) == 0) {
+			in.Grows = "it keeps every row of its query for ever"
+			in.GrowsHint = "set retention in the view's WITH options"
 		}
 		return in
 	case *Project:
@@ -102,8 +102,12 @@ func (r *rewriter) derive(n *Node) Props {
 	return none
 }
 
-// keepsForEver reports whether the rows of a plan accumulate: append-only input, or nothing that takes rows away.
-func (r *rewriter) keepsForEver(n *Node) bool { return n.Props.AppendOnly || n.Props.Grows != "" }
+// growsBelow reports whether something below is known to grow already.
+func growsBelow(n *Node) bool {
+	found := false
+	n.each(func(n *Node) { found = found || n.Props.Grows != "" })
+	return found
+}
 
 func sourceKeys(s *Source, op *Scan) [][]int {
 	if !s.KeyTrusted {
@@ -279,7 +283,7 @@ func expandProps(n *Node, op *WindowExpand, in Props) Props {
 
 func (r *rewriter) sessionProps(n *Node, op *SessionExpand, in Props) Props {
 	width := len(n.in().Schema)
-	out := Props{AppendOnly: in.AppendOnly && op.Emit == EmitOnClose, Keys: in.Keys, Bounded: in.Bounded, RowWatermark: -1}
+	out := Props{AppendOnly: op.Emit == EmitOnClose, Keys: in.Keys, Bounded: in.Bounded, RowWatermark: -1}
 	if lag, ok := in.lag(op.Window.Time); ok && !op.Window.ProcTime {
 		late := op.Lateness
 		out.Watermarks = []ColWatermark{{Col: width + 1, Lag: max(lag, late) - 1}, {Col: width + 2, Lag: max(lag, late)}}
@@ -294,7 +298,8 @@ func (r *rewriter) aggregateProps(n *Node, op *Aggregate, in Props) Props {
 		key[i] = i
 	}
 	out.Keys = [][]int{key}
-	out.AppendOnly = in.AppendOnly && (op.Emit == EmitOnClose || len(op.Aggs) == 0 && len(op.Keys) > 0)
+	// Final rows are put out once; DISTINCT of rows that stay only adds.
+	out.AppendOnly = op.Emit == EmitOnClose && op.Close >= 0 || in.AppendOnly && len(op.Aggs) == 0 && len(op.Keys) > 0
 	if op.Close >= 0 && op.Emit == EmitOnClose {
 		out.Watermarks = []ColWatermark{{Col: op.Close, Lag: op.CloseLag - 1}}
 	} else {
@@ -349,7 +354,7 @@ func growingCall(aggs []AggCall, appendOnly bool) (why, hint string) {
 }
 
 func windowAggregateProps(n *Node, op *WindowAggregate, in Props) Props {
-	out := Props{RowWatermark: -1, Bounded: in.Bounded, AppendOnly: in.AppendOnly && op.Emit == EmitOnClose}
+	out := Props{RowWatermark: -1, Bounded: in.Bounded, AppendOnly: op.Emit == EmitOnClose}
 	k := len(op.Keys)
 	key := make([]int, k)
 	for i := range key {
@@ -389,9 +394,9 @@ func (r *rewriter) checkClock(root *Node) error {
 			_, isFilter := n.Op.(*Filter)
 			clock := readsClock(e)
 			switch {
-			case clock && isFilter && !isSnapshot(in):
+			case clock && isFilter && !in.Props.Bounded:
 				failed = types.NotSupported(clockSpan(e), "the current time in a filter of a continuous query: rows would have to leave the result as time passes")
-			case (clock || volatile(r.reg, e)) && !in.Props.AppendOnly && !isSnapshot(in):
+			case (clock || volatile(r.reg, e)) && !in.Props.AppendOnly:
 				failed = types.NotSupported(clockSpan(e), "the current time, or a function that is not deterministic, over rows that can be taken back")
 			}
 			return e

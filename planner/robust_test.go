@@ -1,0 +1,68 @@
+package planner
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// TestAnyStatement plans every statement in the scripts of this package and of the parser, over a catalog in which some names
+// exist. Each must give a valid plan or a positioned error, and never panic.
+func TestAnyStatement(t *testing.T) {
+	s := newSession()
+	setup, err := sql.Parse(`
+		CREATE SOURCE bids (auction BIGINT, bidder BIGINT, price BIGINT, channel TEXT, ts TIMESTAMP, WATERMARK FOR ts AS ts - INTERVAL '4' SECOND)
+		WITH (connector = 'file', path = 'x.json', format = 'json', watch = true);
+		CREATE SOURCE t (a INT, b INT, c TEXT, d NUMERIC(10, 2), ts TIMESTAMPTZ, k INT, v TEXT, x INT, y INT, WATERMARK FOR ts)
+		WITH (connector = 'file', path = 'x.json', format = 'json');
+		CREATE MATERIALIZED VIEW mv AS SELECT a, count(*) AS n FROM t GROUP BY a`)
+	require.NoError(t, err)
+	for _, stmt := range setup {
+		_, err := s.run(stmt, ExplainOptions{}, false)
+		require.NoError(t, err)
+	}
+	var files []string
+	for _, dir := range []string{"testdata", "../sql/testdata"} {
+		require.NoError(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+			if err == nil && !info.IsDir() {
+				files = append(files, path)
+			}
+			return err
+		}))
+	}
+	planned, refused := 0, 0
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		require.NoError(t, err)
+		for _, block := range append(strings.Split(string(data), "\n\n"), strings.Split(string(data), "\n")...) {
+			block, _, _ = strings.Cut(block, "\n----")
+			stmts, _ := sql.ParseAll(block)
+			if _, rest, ok := strings.Cut(block, "\n"); ok && len(stmts) == 0 {
+				stmts, _ = sql.ParseAll(rest)
+			}
+			for _, stmt := range stmts {
+				one := &session{p: s.p}
+				_, err := one.run(stmt, ExplainOptions{Properties: true, Types: true, Distribution: true, IDs: true}, false)
+				if err != nil {
+					refused++
+					var e *types.Error
+					require.ErrorAs(t, err, &e, "%s", block)
+					require.NotEqual(t, types.CodeInternal, e.Code, "%s: %v", block, err)
+					continue
+				}
+				planned++
+				if one.last != nil {
+					require.NoError(t, Validate(one.last), "%s", block)
+				}
+			}
+		}
+	}
+	require.Greater(t, planned, 100)
+	require.Greater(t, refused, 100)
+}
