@@ -53,7 +53,19 @@ var ownSamples = map[string]map[int][]string{
 	"regexp_substr":     {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0"}, 3: {"1", "2", "0"}, 4: {"", "i", "g"}, 5: {"0", "1", "2", "-1"}},
 	"like_escape":       {0: {"NULL", "", "a#%", `a\%`, "##", `\\`, "é#_"}, 1: {"NULL", "", "#", `\`, "##", "é"}},
 	"similar_to_escape": {0: {"NULL", "", "a(b|c)%", "_[a-z]+", `x\%y`, "a.b^$", "a#%b", `%#"o_a#"_`, "[%_(]"}, 1: {"NULL", "", "#", `\`, "##"}},
-	"width_bucket":      {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
+	"extract":           {0: fieldSamples[1:]}, "date_part": {0: fieldSamples}, "date_trunc": {0: fieldSamples, 2: {"NULL", "UTC", "America/New_York", "Asia/Kolkata", "x/y"}},
+	"timezone(text,timestamp without time zone)": {0: zoneSamples}, "timezone(text,timestamp with time zone)": {0: zoneSamples},
+	"timezone(interval,timestamp without time zone)": {0: {"NULL", "02:00", "-05:30", "1 day", "1 mon"}},
+	"timezone(interval,timestamp with time zone)":    {0: {"NULL", "02:00", "-05:30", "1 day", "1 mon"}},
+	"make_date":        {0: {"NULL", "2024", "1900", "-44", "0", "5874897", "2147483647"}, 1: {"NULL", "1", "2", "12", "13", "0"}, 2: {"NULL", "1", "29", "31", "0", "32"}},
+	"make_time":        {0: {"NULL", "0", "23", "24", "-1"}, 1: {"NULL", "0", "59", "60"}, 2: {"NULL", "0", "59.9999999", "60", "1.5", "61", "-1", "NaN"}},
+	"make_timestamp":   {0: {"NULL", "2024", "-44", "294246"}, 1: {"2", "13"}, 2: {"1", "29", "30"}, 3: {"0", "23", "24"}, 4: {"0", "59", "60"}, 5: {"0", "59.5", "60"}},
+	"make_timestamptz": {0: {"NULL", "2024", "-44", "294246"}, 1: {"2", "13"}, 2: {"1", "29", "30"}, 3: {"0", "23", "24"}, 4: {"0", "59", "60"}, 5: {"0", "59.5", "60"}, 6: {"UTC", "Europe/Paris", "+3", "bad/zone"}},
+	"make_interval":    {0: {"NULL", "0", "1", "-5"}, 1: {"0", "13", "-1"}, 2: {"0", "2"}, 3: {"0", "40"}, 4: {"0", "30", "-3"}, 5: {"0", "90"}, 6: {"0", "1.5", "-61.25", "1e18"}},
+	"to_timestamp":     {0: {"NULL", "0", "1284352323", "-1.5", "1e20", "NaN", "Infinity", "-Infinity", "1700000000.123456"}},
+	"date_bin":         {0: {"NULL", "15 minutes", "1 day", "1 mon", "-1 hour", "0", "1 day 2 hours"}},
+	"overlaps":         {},
+	"width_bucket":     {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
 }
 
 // excused reports whether a difference is one that we want, with the reason.
@@ -65,6 +77,16 @@ func excused(o *Overload, sql, got, want string) bool {
 		return true // PostgreSQL's answer is its C library's, whose last digit is not always right either
 	case strings.Contains(sql, "(a|ab)(c|bc)?") && o.Name != "~":
 		return true // which of two equally long matches is taken differs inside of groups
+	case o.Name == "age" && (len(o.Args) == 1 || strings.Contains(sql, "infinity")):
+		return true // counted from the clock, compared in TestClock; PostgreSQL 15 takes infinities for numbers
+	case strings.Contains(sql, "::interval") && strings.Contains(sql, "2147483647.5"):
+		return true // PostgreSQL cuts before it checks the range
+	case strings.Contains(sql, "294246-12-31") && got == "ERROR "+string(types.CodeDatetimeOverflow):
+		return true // timestamps end in 294247 here, for PostgreSQL 30 years later; and it wraps in differences
+	case o.Name == "make_interval" && strings.Contains(sql, "1e18"):
+		return true // PostgreSQL 15 overflows
+	case (o.Name == "extract" || o.Name == "date_part") && strings.Contains(sql, "infinity") && strings.Contains(sql, "timezone"):
+		return true // an error for other timestamps, NULL there
 	case o.Name == "right" && strings.Contains(sql, "'-2147483648'"):
 		return true // PostgreSQL 15 overflows
 	case strings.Contains(sql, "178000000 years") && strings.HasPrefix(got, "ERROR"):
@@ -106,3 +128,7 @@ var regexSamples = map[int][]string{
 	1: {"NULL", "", "abc", "^a", "c$", "b.*", "(b)(a)", "[a-c]+", "[^a-c]", `\d+`, `\w+`, "a|ab|abc", "(a|ab)(c|bc)?", "x*", "a{2}",
 		"a{1,2}?", `\.b\*`, "[[:digit:]]+", "[[:alpha:]]", "(", "[", "a**", "*a", `\ybaz`, "line1$", "^line2", "line1.line2", "(?i)ABC", "ä.", "b(.)", "(?:ab)+", `\s`, "a++", "(z)?abc", "[]a]", "a{1", "***=a.b"},
 }
+
+var fieldSamples = []string{"NULL", "year", "month", "day", "hour", "minute", "second", "milliseconds", "microseconds", "week", "quarter", "decade", "century", "millennium", "dow", "isodow", "doy", "isoyear", "julian", "epoch", "timezone", "timezone_hour", "HOUR", "bogus", ""}
+
+var zoneSamples = []string{"NULL", "UTC", "America/New_York", "europe/paris", "Asia/Kolkata", "CET", "+03", "-08:00", "bogus", "EST"}

@@ -175,6 +175,8 @@ func (o *Overload) sqlText(args []string) string {
 		return o.Name + " (" + lits[0] + ")"
 	case o.Operator:
 		return "(" + lits[0] + ") " + o.Name + " (" + lits[1] + ")"
+	case o.Name == "extract":
+		return "extract('" + args[0] + "' FROM " + lits[1] + ")"
 	case o.Name == "position":
 		return "position((" + lits[1] + ") IN (" + lits[0] + "))"
 	case o.Name == "not":

@@ -29,6 +29,7 @@ func newBuiltin() *Registry {
 	t.text()
 	t.pattern()
 	t.bytes()
+	t.datetime()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }
