@@ -47,6 +47,7 @@ type Column struct {
 	written int    // 1 + the last row written
 	valid   []byte // bitmap; nil while no NULL was written
 	scratch []byte
+	perRow  float64 // bytes of text in a row of the last batch
 }
 
 // NewSet returns buffers for the columns of a schema. Begin comes first.
@@ -58,8 +59,10 @@ func NewSet(schema types.Schema) *Set {
 	return s
 }
 
-// Begin starts a new batch with room for about rows rows and text bytes of text in all.
+// Begin starts a new batch with room for about rows rows, and for as much text a row as the last batch had, or text bytes in all
+// where there was none.
 func (s *Set) Begin(rows, text int) {
+	before := s.row
 	s.row, s.set, s.capacity = 0, 0, max(rows, 16)
 	s.offsets = make([]uint32, s.capacity)
 	variable := 0
@@ -70,11 +73,16 @@ func (s *Set) Begin(rows, text int) {
 	}
 	for i := range s.Cols {
 		c := &s.Cols[i]
-		f := c.Field
-		scratch := c.scratch
-		*c = Column{Field: f, scratch: scratch}
+		perRow := c.perRow
+		if before > 0 {
+			perRow = float64(len(c.data)) / float64(before)
+		}
+		*c = Column{Field: c.Field, scratch: c.scratch, perRow: perRow}
 		c.grow(s.capacity)
-		if c.isVariable() {
+		switch {
+		case c.isVariable() && perRow > 0:
+			c.data = make([]byte, 0, int(perRow*float64(s.capacity)))
+		case c.isVariable():
 			c.data = make([]byte, 0, text/variable)
 		}
 	}

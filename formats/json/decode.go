@@ -33,6 +33,7 @@ type member struct {
 	col   int
 	head  uint64 // the first eight bytes under mask
 	mask  uint64
+	tail  uint64 // the last eight bytes of a longer text
 	exact bool
 }
 
@@ -204,6 +205,9 @@ func (m *member) matches(line []byte, i int) bool {
 		if n <= 8 {
 			return true
 		}
+		if n <= 16 {
+			return load(line[i+n-8:]) == m.tail
+		}
 	}
 	return string(line[i:i+n]) == m.text
 }
@@ -216,6 +220,9 @@ func newMember(text string, col int, exact bool) member {
 		m.mask >>= 64 - 8*uint(len(text))
 	}
 	m.head = load(head[:])
+	if n := len(text); n > 8 {
+		m.tail = load([]byte(text[n-8:]))
+	}
 	return m
 }
 
