@@ -46,7 +46,7 @@ func newApproxDistinct(c *planner.AggCall, s *aggShape) *approxDistinct {
 	if a.counted {
 		key = append(key, types.Int2Type)
 	}
-	m.spec = state.Spec{Key: key, Dist: len(m.keyTypes), Value: []state.ColumnSpec{{Name: "rank", Kind: state.Int64}}}
+	m.spec = state.Spec{Key: key, Dist: m.routed, Value: []state.ColumnSpec{{Name: "rank", Kind: state.Int64}}}
 	m.enc = changelog.NewEncoder(key, nil)
 	return a
 }

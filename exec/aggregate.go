@@ -35,6 +35,7 @@ type aggShape struct {
 	in         types.Schema
 	appendOnly bool
 	keys       []int // input columns
+	routed     int   // how many of the keys, the first ones, decide the worker
 	keyTypes   []types.Type
 	closing    closing
 	win        planner.Window
@@ -183,7 +184,7 @@ func (s *aggShape) carried() []int {
 
 // spec is the state table of the groups.
 func (s *aggShape) spec() state.Spec {
-	spec := state.Spec{Dist: len(s.keys)}
+	spec := state.Spec{Dist: s.routed}
 	if s.closing != neverCloses {
 		spec.Windowed = true
 		spec.Key = append(spec.Key, types.Int8Type)
@@ -214,8 +215,13 @@ func lanesOf[T any](u *aggUse, all []T) []T {
 }
 
 func lowerAggregate(n *planner.Node, op *planner.Aggregate, env *Env) (*Lowered, error) {
+	return lowerRouted(n, op, len(op.Keys), env)
+}
+
+// lowerRouted lowers an Aggregate whose input lies by the first routed keys.
+func lowerRouted(n *planner.Node, op *planner.Aggregate, routed int, env *Env) (*Lowered, error) {
 	in := n.Inputs[0]
-	s := &aggShape{in: in.Schema, appendOnly: in.Props.AppendOnly, keys: op.Keys, rowWM: -1, closeKey: op.Close,
+	s := &aggShape{in: in.Schema, appendOnly: in.Props.AppendOnly, keys: op.Keys, routed: routed, rowWM: -1, closeKey: op.Close,
 		onLate: op.OnLate, onError: op.OnError}
 	if op.Close >= 0 {
 		if k := s.in[op.Keys[op.Close]].Type.Kind; k != types.Timestamp && k != types.TimestampTZ {
@@ -231,7 +237,7 @@ func lowerAggregate(n *planner.Node, op *planner.Aggregate, env *Env) (*Lowered,
 
 func lowerWindowAggregate(n *planner.Node, op *planner.WindowAggregate, env *Env) (*Lowered, error) {
 	in := n.Inputs[0]
-	s := &aggShape{in: in.Schema, appendOnly: in.Props.AppendOnly, keys: op.Keys, rowWM: op.RowWatermark, closeKey: -1,
+	s := &aggShape{in: in.Schema, appendOnly: in.Props.AppendOnly, keys: op.Keys, routed: len(op.Keys), rowWM: op.RowWatermark, closeKey: -1,
 		win: op.Window, lateness: op.Lateness, onLate: op.OnLate, onError: op.OnError}
 	if op.Window.Kind == planner.Session {
 		return lowerSession(n, op, s, env)

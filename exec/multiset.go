@@ -112,6 +112,11 @@ func newValueAcc(c *planner.AggCall, agg *expr.Aggregate, s *aggShape, _ int) (v
 	if acc == nil {
 		return nil, types.NotSupported(types.Span{}, "DISTINCT in aggregate %s", c.Fn)
 	}
+	if t := s.partial[c.Args[0]].Type; agg.Kind != expr.Count && (t == types.NumericType || t.Kind == types.Interval) {
+		m.prepare(s, false)
+		return &distinctForms{valueTable: m, inner: acc}, nil
+	}
+	m.byValue = true
 	m.prepare(s, false)
 	return &distinctValue{valueTable: m, inner: acc}, nil
 }
@@ -121,9 +126,10 @@ type valueTable struct {
 	call     planner.AggCall
 	partial  types.Schema
 	keyTypes []types.Type
-	keyAt    int
+	routed   int
 	windowed bool
 	order    []planner.SortKey
+	byValue  bool     // values that are equal count as one whatever their form
 	arg      argument // NULLs and FILTER
 
 	spec   state.Spec
@@ -141,7 +147,7 @@ type valueTable struct {
 }
 
 func newValueTable(c *planner.AggCall, s *aggShape) *valueTable {
-	return &valueTable{call: *c, partial: s.partial, keyTypes: s.keyTypes, keyAt: s.keyAt(), windowed: s.closing != neverCloses, order: c.OrderBy,
+	return &valueTable{call: *c, partial: s.partial, keyTypes: s.keyTypes, routed: s.routed, windowed: s.closing != neverCloses, order: c.OrderBy,
 		arg: argument{col: -1, filter: c.Filter}}
 }
 
@@ -165,13 +171,13 @@ func (m *valueTable) prepare(_ *aggShape, keepNulls bool) {
 	m.nSort = len(m.cols)
 	for _, a := range m.call.Args {
 		rest = append(rest, m.partial[a].Type)
-		orders = append(orders, changelog.Order{Exact: true})
+		orders = append(orders, changelog.Order{Exact: !m.byValue})
 		m.cols = append(m.cols, a)
 	}
 	all := append(group[:len(group):len(group)], rest...)
 	m.enc = changelog.NewEncoder(all, orders)
 	m.values = changelog.NewEncoder(rest, orders[len(group):])
-	m.spec = state.Spec{Key: all, Order: orders, Dist: len(m.keyTypes), Value: []state.ColumnSpec{{Name: "count", Kind: state.Int64}}}
+	m.spec = state.Spec{Key: all, Order: orders, Dist: m.routed, Value: []state.ColumnSpec{{Name: "count", Kind: state.Int64}}}
 }
 
 func (m *valueTable) lanes() int { return 0 }
@@ -419,16 +425,46 @@ func (l *listValue) arrays(g *sideGroups) arrow.Array {
 			continue
 		}
 		out.Append(true)
-		l.eachValue(i, func(v []byte, n int64) {
-			if l.distinct {
-				n = 1
+		if l.distinct {
+			keys, first := l.distinctKeys(i)
+			for k, key := range keys {
+				if first[k] {
+					mustDecode(l.values, key, into)
+				}
 			}
+			continue
+		}
+		l.eachValue(i, func(v []byte, n int64) {
 			for range n {
 				mustDecode(l.values, v, into)
 			}
 		})
 	}
 	return out.NewArray()
+}
+
+// distinctKeys returns the encoded values of a group and which are the first of their equals.
+func (m *valueTable) distinctKeys(i int) (keys [][]byte, first []bool) {
+	parts := m.builders()
+	m.eachValue(i, func(v []byte, _ int64) {
+		keys = append(keys, append([]byte(nil), v...))
+		mustDecode(m.values, v, parts)
+	})
+	return keys, firstForms(m.partial[m.cols[m.nSort]].Type, parts[m.nSort].NewArray())
+}
+
+// firstForms returns which of the values, in order with equal ones side by side, are the first of their equals.
+func firstForms(t types.Type, a arrow.Array) []bool {
+	enc := changelog.NewEncoder([]types.Type{t}, nil)
+	enc.Reset([]arrow.Array{a})
+	out := make([]bool, a.Len())
+	var last, this []byte
+	for i := range out {
+		this = enc.Append(this[:0], i)
+		out[i] = i == 0 || string(this) != string(last)
+		last, this = this, last
+	}
+	return out
 }
 
 // bitValue computes bit_and, bit_or and bit_xor of changing input.
@@ -521,4 +557,64 @@ func (d *distinctValue) update(r *sideRun, cols []*state.I64Column) error {
 
 func (d *distinctValue) finish(g *sideGroups, lanes [][]int64, fail func(int, *types.Error)) arrow.Array {
 	return d.inner.finish(lanes, g.n, fail)
+}
+
+// distinctForms computes an aggregate over distinct values whose result depends on their form (how many digits a NUMERIC has):
+// of equal values the shortest counts. It goes through all values of a group that changed.
+type distinctForms struct {
+	*valueTable
+	inner accumulator
+}
+
+func (d *distinctForms) finish(g *sideGroups, _ [][]int64, fail func(int, *types.Error)) arrow.Array {
+	d.bindGroups(g)
+	parts := d.builders()
+	var groups []uint32
+	for i := range g.n {
+		keys, first := d.distinctKeys(i)
+		for k, key := range keys {
+			if first[k] {
+				mustDecode(d.values, key, parts)
+				groups = append(groups, uint32(i))
+			}
+		}
+	}
+	values := parts[0].NewArray()
+	b := &changelog.Batch{N: len(groups), Cols: make([]arrow.Array, len(d.partial))}
+	b.Cols[d.cols[0]] = values
+	src := make([][]int64, d.inner.lanes())
+	for i := range src {
+		src[i] = make([]int64, len(groups))
+	}
+	d.inner.explode(&rowSet{b: b, n: len(groups)}, src)
+	return d.inner.finish(sumLanes(d.inner, src, groups, g.n), g.n, fail)
+}
+
+// sumLanes merges partial rows into n groups.
+func sumLanes(acc accumulator, src [][]int64, groups []uint32, n int) [][]int64 {
+	spec := state.Spec{Name: "scratch", Key: []types.Type{types.Int8Type}}
+	for range acc.lanes() {
+		spec.Value = append(spec.Value, state.ColumnSpec{Kind: state.Int64})
+	}
+	h := state.NewHash(spec)
+	ids := make([]int64, n)
+	for i := range ids {
+		ids[i] = int64(i)
+	}
+	slots := make([]uint32, n)
+	h.FindOrInsert(state.KeyBatch{Cols: []arrow.Array{int64Array(types.Int8Type, ids, nil)}, N: n}, slots, nil)
+	cols := make([]*state.I64Column, acc.lanes())
+	for i := range cols {
+		cols[i] = h.I64(i)
+	}
+	at := make([]uint32, len(groups))
+	for i, g := range groups {
+		at[i] = slots[g]
+	}
+	acc.merge(cols, at, src)
+	out := make([][]int64, acc.lanes())
+	for i := range out {
+		out[i] = gatherLane(make([]int64, n), cols[i], slots)
+	}
+	return out
 }

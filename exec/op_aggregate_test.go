@@ -1,7 +1,6 @@
 package exec
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -138,18 +137,24 @@ func testAggregate(t *testing.T, calls []planner.AggCall, changing bool) {
 		op := &planner.Aggregate{Aggs: calls, Close: -1, RowWatermark: -1,
 			Keys: rapid.SampledFrom([][]int{{}, {colK}, {colS, colK}, {colN}}).Draw(rt, "keys")}
 		c := &opCase{node: aggNode(inputNode(testInput, !changing), op), epochs: drawEpochs(rt, changing)}
-		checkRuns(t, c, func(epochs []testEpoch) bag { return refAggregateNode(c.node, op, allRows(epochs)) }, 0)
+		checkRuns(t, rt, c, func(epochs []testEpoch) bag { return refAggregateNode(c.node, op, allRows(epochs)) }, 0)
 	})
 }
 
 func TestAggregateLanes(t *testing.T)         { testAggregate(t, laneCalls(), false) }
 func TestAggregateLanesChanging(t *testing.T) { testAggregate(t, laneCalls(), true) }
-func TestAggregateNone(t *testing.T)          { testAggregate(t, nil, true) }
+func TestAggregateExtremes(t *testing.T)      { testAggregate(t, extremeCalls(), false) }
+func TestAggregateExtremesChanging(t *testing.T) {
+	testAggregate(t, extremeCalls(), true)
+}
+func TestAggregateValues(t *testing.T)         { testAggregate(t, valueCalls(), false) }
+func TestAggregateValuesChanging(t *testing.T) { testAggregate(t, valueCalls(), true) }
+func TestAggregateNone(t *testing.T)           { testAggregate(t, nil, true) }
 
 func TestAggregateBeforeAnyInput(t *testing.T) {
 	op := &planner.Aggregate{Aggs: []planner.AggCall{callOf(testInput, "count"), callOf(testInput, "sum", colV)}, Close: -1, RowWatermark: -1}
 	c := &opCase{node: aggNode(inputNode(testInput, true), op), epochs: []testEpoch{{}, {}}}
-	checkRuns(t, c, func([]testEpoch) bag { return bag{"0|NULL": 1} }, 0)
+	checkRuns(t, nil, c, func([]testEpoch) bag { return bag{"0|NULL": 1} }, 0)
 }
 
 func windowCases() map[string]planner.Window {
@@ -207,7 +212,7 @@ func testWindows(t *testing.T, calls []planner.AggCall) {
 					Emit:     rapid.SampledFrom([]planner.Emission{planner.EmitChanges, planner.EmitOnClose}).Draw(rt, "emit"),
 					Lateness: rapid.SampledFrom([]int64{0, 0, 5 * second}).Draw(rt, "lateness")}
 				c := &opCase{node: windowNode(inputNode(testInput, true), op), epochs: drawStream(rt)}
-				checkRuns(t, c, func(epochs []testEpoch) bag {
+				checkRuns(t, rt, c, func(epochs []testEpoch) bag {
 					if op.Emit == planner.EmitChanges {
 						return refWindows(c.node, op, allRows(epochs), nil)
 					}
@@ -221,7 +226,8 @@ func testWindows(t *testing.T, calls []planner.AggCall) {
 	}
 }
 
-func TestWindowAggregateLanes(t *testing.T) { testWindows(t, laneCalls()) }
+func TestWindowAggregateValues(t *testing.T) { testWindows(t, append(valueCalls(), extremeCalls()...)) }
+func TestWindowAggregateLanes(t *testing.T)  { testWindows(t, laneCalls()) }
 
 func TestWindowAggregateChanging(t *testing.T) {
 	for name, w := range windowCases() {
@@ -229,7 +235,7 @@ func TestWindowAggregateChanging(t *testing.T) {
 			rapid.Check(t, func(rt *rapid.T) {
 				op := &planner.WindowAggregate{Window: w, Keys: []int{colK}, Aggs: laneCalls(), RowWatermark: -1}
 				c := &opCase{node: windowNode(inputNode(testInput, false), op), epochs: drawEpochs(rt, true)}
-				checkRuns(t, c, func(epochs []testEpoch) bag { return refWindows(c.node, op, allRows(epochs), nil) }, 0)
+				checkRuns(t, rt, c, func(epochs []testEpoch) bag { return refWindows(c.node, op, allRows(epochs), nil) }, 0)
 			})
 		})
 	}

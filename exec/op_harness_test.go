@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/planner"
@@ -231,8 +231,7 @@ type opLane struct {
 	tables *workerTables
 }
 
-func runOp(t *testing.T, c *opCase, run opRun) *opResult {
-	t.Helper()
+func runOp(t require.TestingT, c *opCase, run opRun) *opResult {
 	res := &opResult{sum: bag{}, rejected: bag{}}
 	tt := &testTables{logs: map[string][]arrow.Record{}}
 	n := max(run.workers, 1)
@@ -351,18 +350,25 @@ func runOp(t *testing.T, c *opCase, run opRun) *opResult {
 	return res
 }
 
-// checkRuns runs a case in all ways and compares the sum of the changes with what is wanted after each epoch. late < 0: not
-// compared.
-func checkRuns(t *testing.T, c *opCase, want func(epochs []testEpoch) bag, late int64) {
+// checkRuns runs a case in all ways, or in one that is drawn, and compares the sum of the changes with what is wanted after
+// each epoch. late < 0: not compared.
+func checkRuns(t *testing.T, rt *rapid.T, c *opCase, want func(epochs []testEpoch) bag, late int64) {
 	t.Helper()
-	for _, run := range opRuns {
-		res := runOp(t, c, run)
+	runs := opRuns
+	var tt require.TestingT = t
+	if rt != nil {
+		tt = rt
+		i := rapid.IntRange(0, len(opRuns)-1).Draw(rt, "run")
+		runs = opRuns[i : i+1]
+	}
+	for _, run := range runs {
+		res := runOp(tt, c, run)
 		for e := range c.epochs {
 			w := want(c.epochs[:e+1])
-			require.Equal(t, w.String(), res.perEpoch[e].String(), "%s: after epoch %d", run.name, e+1)
+			require.Equal(tt, w.String(), res.perEpoch[e].String(), "%s: after epoch %d", run.name, e+1)
 		}
 		if late >= 0 {
-			require.Equal(t, late, res.late, "%s: late rows\n%s", run.name, res.rejected)
+			require.Equal(tt, late, res.late, "%s: late rows\n%s", run.name, res.rejected)
 		}
 	}
 }
@@ -392,5 +398,3 @@ func sortedKeys[V any](m map[string]V) []string {
 	slices.Sort(out)
 	return out
 }
-
-var _ = array.NewSlice

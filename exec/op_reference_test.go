@@ -384,3 +384,93 @@ func windowNode(in *planner.Node, op *planner.WindowAggregate) *planner.Node {
 	}
 	return n
 }
+
+// refSessions assigns rows to sessions one after the other, as the rule says, and returns for each row that is not late its session's
+// start and end. With changing input (no watermarks) only the integrated rows matter.
+func refSessions(in types.Schema, keys []int, timeCol, wmCol int, gap, lateness int64, rows []testRow) (kept []testRow, bounds [][2]int64, late int64) {
+	type session struct {
+		start, last int64
+		rows        []int
+	}
+	open := map[string][]*session{}
+	if wmCol < 0 {
+		rows = integrate(in, rows)
+	}
+	for _, r := range rows {
+		at := r.vals[timeCol].(int64)
+		wm := int64(math.MinInt64)
+		if wmCol >= 0 {
+			wm = r.vals[wmCol].(int64)
+		}
+		if at+gap <= subSat(wm, lateness) {
+			late++
+			continue
+		}
+		k := ""
+		for _, c := range keys {
+			k += rowText(in[c:c+1], r.vals[c:c+1]) + "|"
+		}
+		kept = append(kept, r)
+		mine := &session{start: at, last: at, rows: []int{len(kept) - 1}}
+		var rest []*session
+		for _, s := range open[k] {
+			if s.last+gap > subSat(wm, lateness) && at < s.last+gap && s.start < at+gap {
+				mine.start, mine.last = min(mine.start, s.start), max(mine.last, s.last)
+				mine.rows = append(mine.rows, s.rows...)
+			} else {
+				rest = append(rest, s)
+			}
+		}
+		open[k] = append(rest, mine)
+	}
+	bounds = make([][2]int64, len(kept))
+	for _, ss := range open {
+		for _, s := range ss {
+			for _, i := range s.rows {
+				bounds[i] = [2]int64{s.start, s.last + gap}
+			}
+		}
+	}
+	return kept, bounds, late
+}
+
+// refSessionAggregate is a WindowAggregate over sessions.
+func refSessionAggregate(n *planner.Node, op *planner.WindowAggregate, rows []testRow, closed func(end int64) bool) (bag, int64) {
+	in := n.Inputs[0].Schema
+	kept, bounds, late := refSessions(in, op.Keys, op.Window.Time, op.RowWatermark, op.Window.Size, op.Lateness, rows)
+	groups := map[string][]testRow{}
+	leads := map[string][]any{}
+	for i, r := range kept {
+		var lead []any
+		for _, k := range op.Keys {
+			lead = append(lead, r.vals[k])
+		}
+		lead = append(lead, bounds[i][0], bounds[i][1])
+		name := rowText(n.Schema[:len(lead)], lead)
+		groups[name] = append(groups[name], r)
+		leads[name] = lead
+	}
+	out := bag{}
+	for name, g := range groups {
+		lead := leads[name]
+		if closed != nil && !closed(lead[len(lead)-1].(int64)) {
+			continue
+		}
+		if text, ok := refRow(n, lead, op.Aggs, g); ok {
+			out.add(text, 1)
+		}
+	}
+	return out, late
+}
+
+// refSessionExpand is a SessionExpand.
+func refSessionExpand(n *planner.Node, op *planner.SessionExpand, rows []testRow, closed func(end int64) bool) bag {
+	kept, bounds, _ := refSessions(n.Inputs[0].Schema, op.Partition, op.Window.Time, op.RowWatermark, op.Window.Size, op.Lateness, rows)
+	out := bag{}
+	for i, r := range kept {
+		if closed == nil || closed(bounds[i][1]) {
+			out.add(rowText(n.Schema, append(slices.Clone(r.vals), bounds[i][0], bounds[i][1], bounds[i][1]-1)), r.w)
+		}
+	}
+	return out
+}

@@ -39,7 +39,7 @@ func newScaledSum(c *planner.AggCall, agg *expr.Aggregate, s *aggShape) (*scaled
 	key := append(group[:len(group):len(group)], types.Int2Type)
 	m.enc = changelog.NewEncoder(key, nil)
 	m.values = changelog.NewEncoder(key[len(group):], nil)
-	m.spec = state.Spec{Key: key, Dist: len(m.keyTypes), Value: []state.ColumnSpec{{Name: "count", Kind: state.Int64}}}
+	m.spec = state.Spec{Key: key, Dist: m.routed, Value: []state.ColumnSpec{{Name: "count", Kind: state.Int64}}}
 	sum := &scaledSum{valueTable: m}
 	switch acc := acc.(type) {
 	case *sumNumericAcc:
