@@ -59,9 +59,9 @@ func NewSet(schema types.Schema) *Set {
 	return s
 }
 
-// Begin starts a new batch with room for about rows rows, and for as much text a row as the last batch had, or text bytes in all
-// where there was none.
-func (s *Set) Begin(rows, text int) {
+// Begin starts a new batch with room for about rows rows that come from size bytes, and for as much text a row as the last batch
+// had.
+func (s *Set) Begin(rows, size int) {
 	before := s.row
 	s.row, s.set, s.capacity = 0, 0, max(rows, 16)
 	s.offsets = make([]uint32, s.capacity)
@@ -81,9 +81,9 @@ func (s *Set) Begin(rows, text int) {
 		c.grow(s.capacity)
 		switch {
 		case c.isVariable() && perRow > 0:
-			c.data = make([]byte, 0, int(perRow*float64(s.capacity)))
+			c.data = make([]byte, 0, min(int(perRow*float64(s.capacity)), size))
 		case c.isVariable():
-			c.data = make([]byte, 0, text/variable)
+			c.data = make([]byte, 0, size/4/variable)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (d *decoder) Decode(chunk []byte) (*formats.Decoded, error) {
 	}
 	wanted := fields[:last]
 	cfg := &d.format.cfg
-	d.rows.Begin(len(chunk)/d.width+len(chunk)/d.width/8+16, len(chunk)/2)
+	d.rows.Begin(len(chunk)/d.width+len(chunk)/d.width/8+16, len(chunk))
 	out := &formats.Decoded{}
 	allValid := utf8.Valid(chunk)
 	noQuotes := cfg.NoQuotes || bytes.IndexByte(chunk, cfg.Quote) < 0

@@ -54,7 +54,7 @@ func (d *decoder) Decode(chunk []byte) (*formats.Decoded, error) {
 	if len(chunk) > math.MaxInt32 {
 		return nil, types.Errorf(types.CodeInternal, "chunk of %d bytes is too long to decode", len(chunk))
 	}
-	d.rows.Begin(len(chunk)/d.width+len(chunk)/d.width/8+16, len(chunk)/4)
+	d.rows.Begin(len(chunk)/d.width+len(chunk)/d.width/8+16, len(chunk))
 	clear(d.exactly)
 	out := &formats.Decoded{}
 	allValid := utf8.Valid(chunk)
