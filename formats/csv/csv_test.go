@@ -5,6 +5,8 @@ import (
 	stdcsv "encoding/csv"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -360,5 +362,22 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 			b.ReportMetric(float64(n)*float64(b.N)/(cpuSeconds()-start), "rows/cpu-s")
 		})
+	}
+}
+
+func TestRealAirports(t *testing.T) {
+	text, err := os.ReadFile("testdata/airports.csv")
+	require.NoError(t, err)
+	schema := types.Schema{{Name: "name", Type: types.TextType}, {Name: "iata", Type: types.TextType, NotNull: true}, {Name: "latitude", Type: types.Float8Type}, {Name: "longitude", Type: types.NumericType}}
+	d := decode(t, newFormat(t, schema, Config{Header: true}), string(text))
+	require.Empty(t, d.Bad)
+	records, err := stdcsv.NewReader(bytes.NewReader(text)).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, len(records)-1, d.N)
+	for row, line := range rows(schema, d) {
+		r := records[row+1]
+		latitude, err := strconv.ParseFloat(r[5], 64)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("%s|%s|%v|%s", r[1], r[0], latitude, r[6]), line)
 	}
 }

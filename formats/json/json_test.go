@@ -4,6 +4,7 @@ import (
 	stdjson "encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -387,4 +388,26 @@ func BenchmarkEncode(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(d.N)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+func TestRealFlights(t *testing.T) {
+	text, err := os.ReadFile("testdata/flights.ndjson")
+	require.NoError(t, err)
+	schema := types.Schema{{Name: "flight", Type: types.Int4Type, NotNull: true}, {Name: "scheduled", Type: types.TimestampType}, {Name: "delay", Type: types.Int2Type},
+		{Name: "distance", Type: types.NumericType}, {Name: "origin", Type: types.Type{Kind: types.Text, Precision: 3}}, {Name: "reported", Type: types.TimestampTZType}}
+	d := decode(t, schema, Config{}, string(text))
+	require.Empty(t, d.Bad)
+	require.Equal(t, 200, d.N)
+	for row, line := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+		var want struct {
+			Flight, Delay               int64
+			Scheduled, Origin, Reported string
+			Distance                    stdjson.Number
+		}
+		require.NoError(t, stdjson.Unmarshal([]byte(line), &want))
+		require.Equal(t, fmt.Sprintf("%d|%s|%d|%s|%s|%s+00", want.Flight, want.Scheduled, want.Delay, want.Distance, want.Origin, want.Reported), rows(schema, d)[row])
+		if row == 20 {
+			break // rows shows all rows each time
+		}
+	}
 }
