@@ -18,7 +18,7 @@ func (r *rewriter) closeGroups(root *Node) (*Node, error) {
 			if c := r.closingKey(n, op); c.Close >= 0 {
 				return n.withOp(c, n.Schema)
 			}
-			if r.set.StateTTL > 0 {
+			if r.set.StateTTL > 0 && len(op.Keys) > 0 {
 				c := *op
 				c.TTL = r.set.StateTTL
 				return n.withOp(&c, n.Schema)
@@ -128,8 +128,9 @@ func (r *rewriter) emitFinal(root *Node, sp types.Span) (*Node, error) {
 	return emitOnClose(root), nil
 }
 
-// checkFinal checks what EMIT ON WINDOW CLOSE was asked for: everything in it must close, over rows that are final themselves.
-func (r *rewriter) checkFinal(root *Node) error {
+// checkFinal checks what EMIT ON WINDOW CLOSE was asked for: everything in it must close, but for DISTINCT of final rows, which only
+// adds and goes back to emitting at once.
+func (r *rewriter) checkFinal(root *Node) (*Node, error) {
 	var failed error
 	fail := func(format, hint string, args ...any) {
 		if failed == nil {
@@ -139,7 +140,6 @@ func (r *rewriter) checkFinal(root *Node) error {
 	root.each(func(n *Node) {
 		switch op := n.Op.(type) {
 		case *Aggregate:
-			// DISTINCT of final rows needs no closing: it only adds.
 			if op.Emit == EmitOnClose && op.Close < 0 && !(len(op.Aggs) == 0 && len(op.Keys) > 0) {
 				fail("EMIT ON WINDOW CLOSE: an aggregation in the query has no window, its rows would change for ever",
 					"group by a window over the source's event time there too, or use EMIT CHANGES")
@@ -150,7 +150,18 @@ func (r *rewriter) checkFinal(root *Node) error {
 			r.checkCloses(op.Emit, op.Window, n.in(), fail)
 		}
 	})
-	return failed
+	if failed != nil {
+		return nil, failed
+	}
+	return bottomUp(root, func(n *Node) *Node {
+		op, ok := n.Op.(*Aggregate)
+		if !ok || op.Emit != EmitOnClose || op.Close >= 0 {
+			return n
+		}
+		c := *op
+		c.Emit = EmitChanges
+		return n.withOp(&c, n.Schema)
+	}), nil
 }
 
 func (r *rewriter) checkCloses(em Emission, w Window, in *Node, fail func(format, hint string, args ...any)) {

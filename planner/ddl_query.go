@@ -141,16 +141,16 @@ func stripSpans(root *Node) *Node {
 	return bottomUp(root, func(n *Node) *Node { return mapNodeExprs(n, withoutSpans) })
 }
 
-// shortest returns the key with the fewest columns, or nil.
+// shortest returns the key with the fewest columns; nil if there is none, or if there is at most one row, which needs none.
 func shortest(keys [][]int) []int {
 	var best []int
-	for _, k := range keys {
-		if best == nil || len(k) < len(best) {
+	for i, k := range keys {
+		if i == 0 || len(k) < len(best) {
 			best = k
-			if best == nil {
-				best = []int{}
-			}
 		}
+	}
+	if len(best) == 0 {
+		return nil
 	}
 	return best
 }

@@ -34,7 +34,7 @@ type QueryPlan struct {
 	Logical *Node
 	// Schema are the visible columns: the first ones of Root.
 	Schema types.Schema
-	// Snapshot: only views and constants are read, so that the answer can be read once instead of live.
+	// Snapshot: only views and constants are read and EMIT is not written, so that the answer can be read once instead of live.
 	Snapshot bool
 	// Order, Limit and Offset are to be applied to the whole answer of a snapshot, or of a query that ends (see
 	// Planner.OrderBounded); Order may use columns behind the visible ones.
@@ -63,7 +63,7 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 		return nil, err
 	}
 	plan := &QueryPlan{Logical: rel.node, Schema: rel.node.Schema[:rel.visible], Deps: b.dependencies()}
-	plan.Snapshot = isSnapshot(rel.node) && !p.Live
+	plan.Snapshot = isSnapshot(rel.node) && !p.Live && q.Emit == nil
 	if !rel.ordered.IsZero() {
 		r := &rewriter{reg: b.reg, cat: p.Catalog}
 		ends := p.OrderBounded && !p.Live && q.Emit == nil && r.props(rel.node).Bounded

@@ -81,7 +81,7 @@ func (r *rewriter) derive(n *Node) Props {
 	case *Materialize:
 		if op.Retention > 0 { // rows leave by the clock
 			in.AppendOnly, in.Watermarks = false, nil
-		} else if !in.Bounded && !growsBelow(n.in()) && !(len(in.Keys) > 0 && len(shortest(in.Keys)) == 0) {
+		} else if !in.Bounded && !growsBelow(n.in()) && !in.HasKey(nil) {
 			in.Grows = "it keeps every row of its query for ever"
 			in.GrowsHint = "set retention in the view's WITH options"
 		}
@@ -298,8 +298,8 @@ func (r *rewriter) aggregateProps(n *Node, op *Aggregate, in Props) Props {
 		key[i] = i
 	}
 	out.Keys = [][]int{key}
-	// Final rows are put out once; DISTINCT of rows that stay only adds.
-	out.AppendOnly = op.Emit == EmitOnClose && op.Close >= 0 || in.AppendOnly && len(op.Aggs) == 0 && len(op.Keys) > 0
+	// Final rows are put out once; DISTINCT of rows that stay only adds. A group that is forgotten takes its row back.
+	out.AppendOnly = op.Emit == EmitOnClose && op.Close >= 0 || in.AppendOnly && len(op.Aggs) == 0 && len(op.Keys) > 0 && op.TTL == 0
 	if op.Close >= 0 && op.Emit == EmitOnClose {
 		out.Watermarks = []ColWatermark{{Col: op.Close, Lag: op.CloseLag - 1}}
 	} else {
@@ -343,11 +343,11 @@ func growingCall(aggs []AggCall, appendOnly bool) (why, hint string) {
 		name, _, _ := strings.Cut(c.Fn, "(")
 		switch {
 		case c.Distinct:
-			return fmt.Sprintf("%s(DISTINCT ...) keeps every distinct value for ever", name), "group by a window, use approx_count_distinct, or set state_ttl"
+			return fmt.Sprintf("%s(DISTINCT ...) keeps every distinct value for ever", name), "group by a window, or use approx_count_distinct"
 		case name == "string_agg" || name == "array_agg":
-			return name + " keeps every value for ever", "group by a window, or set state_ttl"
+			return name + " keeps every value for ever", "group by a window"
 		case !appendOnly && (name == "min" || name == "max" || name == "first_value" || name == "last_value" || name == "any_value"):
-			return name + " over rows that can be taken back keeps every value", "group by a window, or set state_ttl"
+			return name + " over rows that can be taken back keeps every value", "group by a window"
 		}
 	}
 	return "", ""

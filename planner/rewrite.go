@@ -29,7 +29,7 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	root = r.pushFilters(root)
 	root = r.mergeProjects(root)
 	root = r.recogniseWindows(root)
-	root = r.mergeProjects(r.pushFilters(root))
+	root = r.foldConstants(r.mergeProjects(r.pushFilters(root)))
 	root = r.dropDistinct(root)
 	root, err := r.closeGroups(root)
 	if err != nil {
@@ -40,7 +40,7 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 			return nil, err
 		}
 	}
-	if err := r.checkFinal(root); err != nil {
+	if root, err = r.checkFinal(root); err != nil {
 		return nil, err
 	}
 	root = r.mergeProjects(r.pruneColumns(root))

@@ -189,7 +189,7 @@ func (r *rewriter) windowAggregate(n *Node, a *Aggregate) *Node {
 		return nil
 	}
 	node := in
-	if pred := conjunction(reversed(p.below)); pred != nil {
+	for _, pred := range reversed(p.below) { // in their order, so that none sees a row that one below keeps from it
 		node = newFilter(node, pred, DeadLetter)
 	}
 	names := make([]string, len(exprs))
