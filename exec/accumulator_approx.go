@@ -24,7 +24,6 @@ type approxDistinct struct {
 	*valueTable
 	counted bool
 	hashes  []uint64
-	ranks   []byte
 }
 
 const (
@@ -61,6 +60,11 @@ func (a *approxDistinct) open(t Tables, i int) (err error) {
 	return nil
 }
 
+// approxRank is the place of the first one in the bits of a hash behind the register's number.
+func approxRank(h uint64) int64 {
+	return int64(min(bits.LeadingZeros64(h<<approxBits)+1, approxMaxRank))
+}
+
 // share is what a register of that rank adds to the sum; rank 0 is a register that is not there.
 func share(rank int64) int64 {
 	if rank == 0 {
@@ -80,7 +84,7 @@ func (a *approxDistinct) update(r *sideRun, cols []*state.I64Column) error {
 	for i, h := range a.hashes {
 		row := set.row(i)
 		registers[row] = int16(h >> (64 - approxBits))
-		ranks[row] = int16(min(bits.LeadingZeros64(h<<approxBits|1<<(approxBits-1))+1, approxMaxRank))
+		ranks[row] = int16(approxRank(h))
 	}
 	a.bound = append(a.bound[:0], r.keys.Cols...)
 	if a.windowed {

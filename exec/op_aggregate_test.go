@@ -255,23 +255,3 @@ func TestWindowRejectsTimes(t *testing.T) {
 		require.Len(t, res.sum, 3)
 	}
 }
-
-// A sum that overflows takes its group's row away as long as it does, and is a rejected row meanwhile.
-func TestAggregateOverflow(t *testing.T) {
-	in := schemaOf("k", types.Int4Type, "v", types.NumericType)
-	big, err := types.ParseNumeric("99999999999999999999999999999999999999")
-	require.NoError(t, err)
-	op := &planner.Aggregate{Keys: []int{0}, Aggs: []planner.AggCall{callOf(in, "avg", 1), callOf(in, "sum", 1)}, Close: -1, RowWatermark: -1}
-	for _, run := range opRuns[:1] {
-		c := &opCase{node: aggNode(inputNode(in, false), op), epochs: []testEpoch{
-			{rows: []testRow{ins(int64(1), big), ins(int64(2), types.NumericFromInt64(7))}},
-			{rows: []testRow{ins(int64(1), big)}},
-			{rows: []testRow{del(int64(1), big)}},
-		}}
-		res := runOp(t, c, run)
-		require.Equal(t, "+1 1|99999999999999999999999999999999999999|99999999999999999999999999999999999999\n+1 2|7.0000000000000000|7", res.perEpoch[0].String())
-		require.Equal(t, "+1 2|7.0000000000000000|7", res.perEpoch[1].String())
-		require.Equal(t, res.perEpoch[0].String(), res.perEpoch[2].String())
-		require.Empty(t, res.rejected)
-	}
-}

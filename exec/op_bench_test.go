@@ -11,7 +11,6 @@ import (
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
-	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -56,7 +55,7 @@ func benchOp(b *testing.B, n *planner.Node, batches []*changelog.Batch, perEpoch
 	for range b.N {
 		op, err := NewOperator(n, &Env{})
 		require.NoError(b, err)
-		tables := &workerTables{of: &testTables{}, workers: 1, live: map[string]state.Table{}}
+		tables := &workerTables{of: &testTables{}, workers: 1, live: map[string]stateTable{}}
 		require.NoError(b, op.Open(&OpenContext{Workers: 1, Tables: tables}))
 		emit := func(x *changelog.Batch) { out += x.Rows() }
 		ctx := &Context{Reject: func(Rejection) error { return nil }, Timer: func(int64) {}}

@@ -154,6 +154,8 @@ func (b bag) addBatch(t require.TestingT, s types.Schema, in *changelog.Batch) {
 	})
 }
 
+type stateTable = state.Table
+
 // testTables keeps the logged deltas of an operator's tables, shared by its workers.
 type testTables struct {
 	logs map[string][]arrow.Record
@@ -164,7 +166,7 @@ type workerTables struct {
 	of      *testTables
 	worker  int
 	workers int
-	live    map[string]state.Table
+	live    map[string]stateTable
 }
 
 func ownerOf(hash uint64, workers int) int {
@@ -243,7 +245,7 @@ func runOp(t require.TestingT, c *opCase, run opRun) *opResult {
 		for w := range workers {
 			low, err := Lower(c.node, &Env{BatchRows: 1000})
 			require.NoError(t, err)
-			l := &opLane{local: low.Local, global: low.Global, tables: &workerTables{of: tt, worker: w, workers: workers, live: map[string]state.Table{}}}
+			l := &opLane{local: low.Local, global: low.Global, tables: &workerTables{of: tt, worker: w, workers: workers, live: map[string]stateTable{}}}
 			if run.workers == 0 {
 				l.local, l.global = nil, Join(low)
 			}
