@@ -24,7 +24,7 @@ func (l *scanLeaf) watch(e *Engine, v *vertex, open bool, known map[string]*part
 			}
 			used := false
 			derr := e.later(ctx, func() {
-				if l.unwatch == nil { // closed meanwhile
+				if l.unwatch == nil || v.dead.Load() { // closed meanwhile
 					return
 				}
 				l.opening = false

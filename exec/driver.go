@@ -210,7 +210,7 @@ func (e *Engine) blocked(v *vertex) bool {
 	paused := len(v.jobs) > 0
 	for _, j := range v.jobs {
 		paused = paused && j.paused
-		if j.pub != nil {
+		if j.pub != nil && !j.detached {
 			if _, _, bytes, _, _ := j.pub.state(); bytes > e.cfg.OutboxBytes {
 				return true
 			}

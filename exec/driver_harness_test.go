@@ -43,6 +43,7 @@ const feedDelay = 4 * second
 type feed struct {
 	size, per int
 	nothing   bool // knows no positions inside chunks
+	limit     int  // rows of each partition that are there by now; 0: all
 
 	mu      sync.Mutex
 	parts   []*feedPart
@@ -142,16 +143,20 @@ func (r *feedReader) Read(ctx context.Context, _ int) (Chunk, sources.ReadStatus
 		}
 	}
 	r.wait = r.f.changed
-	n := min(len(r.p.rows)-r.at, r.f.size*r.f.per)
+	there := len(r.p.rows)
+	if r.f.limit > 0 {
+		there = min(there, r.f.limit)
+	}
+	n := min(there-r.at, r.f.size*r.f.per)
 	var c Chunk
 	if n > 0 {
 		c = &feedChunk{f: r.f, source: r.source, part: r.p.name, from: r.at, rows: r.p.rows[r.at : r.at+n : r.at+n]}
 		r.at += n
 	}
 	switch {
-	case r.at < len(r.p.rows):
+	case r.at < there:
 		return c, ReadMore, nil
-	case r.p.ended:
+	case r.p.ended && r.at == len(r.p.rows):
 		return c, ReadEnded, nil
 	}
 	return c, ReadAtEnd, nil
@@ -412,7 +417,7 @@ func watermarkNode(in *planner.Node, op planner.Watermark) *planner.Node {
 	}})
 }
 
-func aggCall(t *testing.T, name string, result types.Type, args ...int) planner.AggCall {
+func aggCall(t testing.TB, name string, result types.Type, args ...int) planner.AggCall {
 	ts := make([]types.Type, len(args))
 	for i := range ts {
 		ts[i] = types.Int8Type
@@ -423,7 +428,7 @@ func aggCall(t *testing.T, name string, result types.Type, args ...int) planner.
 }
 
 // winNode is count(*), max(price) per auction and 10 s.
-func winNode(t *testing.T, in *planner.Node, emit planner.Emission) *planner.Node {
+func winNode(t testing.TB, in *planner.Node, emit planner.Emission) *planner.Node {
 	return ident(&planner.Node{
 		Op: &planner.WindowAggregate{
 			Window: planner.Window{Kind: planner.Tumble, Time: 2, Size: 10 * second}, Keys: []int{0},

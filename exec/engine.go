@@ -163,10 +163,12 @@ type job struct {
 	state   JobState
 	err     error
 	paused  bool
-	since   changelog.Epoch
-	sub     *Subscription
-	pub     *publisher
-	objects map[planner.ObjectID]bool // sources
+	// detached: the sink failed for good, and the output goes on into the log.
+	detached bool
+	since    changelog.Epoch
+	sub      *Subscription
+	pub      *publisher
+	objects  map[planner.ObjectID]bool // sources
 }
 
 // Open makes an engine on a store and takes its last record in. Nothing runs before Start.

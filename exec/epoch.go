@@ -94,9 +94,16 @@ func (e *Engine) rejectUndecoded() {
 
 // settleFailures ends the jobs in which an operator failed. What other jobs share with them goes on.
 func (e *Engine) settleFailures() {
+	for _, j := range e.jobs {
+		if j.detached {
+			if _, _, bytes, _, _ := j.pub.state(); bytes > e.cfg.OutboxBytes || !e.shares(j) {
+				e.failJob(j, j.err)
+			}
+		}
+	}
 	for _, f := range e.run.failures {
 		for _, j := range f.v.jobs {
-			if j.state != JobFailed {
+			if j.state != JobFailed || j.detached {
 				e.failJob(j, fmt.Errorf("%s: %w", f.v.label, f.err))
 			}
 		}
@@ -106,7 +113,7 @@ func (e *Engine) settleFailures() {
 
 // failJob makes an error final for a job.
 func (e *Engine) failJob(j *job, err error) {
-	j.state, j.err = JobFailed, err
+	j.state, j.err, j.detached = JobFailed, err, false
 	j.failing.Store(true)
 	e.cfg.Logger.Error("a query failed", "query", j.name, "epoch", uint64(e.epoch+1), "err", err)
 	stale := false
@@ -116,7 +123,7 @@ func (e *Engine) failJob(j *job, err error) {
 		}
 		all := true
 		for _, o := range v.jobs {
-			all = all && o.state == JobFailed
+			all = all && o.state == JobFailed && !o.detached
 		}
 		if all {
 			v.dead.Store(true)
@@ -355,7 +362,7 @@ func (e *Engine) answerIdle() {
 		case j.state != JobEnded:
 			ended = false
 		}
-		if j.pub != nil {
+		if j.pub != nil && j.state != JobFailed {
 			_, _, _, _, empty := j.pub.state()
 			drained = drained && empty
 		}

@@ -786,14 +786,38 @@ func (in *installation) sink(v *vertex, op *planner.Sink, n *planner.Node) error
 	return nil
 }
 
-// sinkFailed fails the job of a sink for good.
+// sinkFailed fails the job of a sink for good. What it shares with other jobs goes on, and the job's own part with it: its
+// output is kept in the log, so that the next start can publish it once the sink is mended; until it is more than an outbox may
+// hold.
 func (e *Engine) sinkFailed(j *job, err error) {
 	_ = e.later(context.Background(), func() {
-		if e.jobs[j.id] == j && j.state != JobFailed {
-			e.failJob(j, fmt.Errorf("sink %q: %w", j.pub.name, err))
-			e.altered = true // so that the failure is logged
+		if e.jobs[j.id] != j || j.state == JobFailed {
+			return
 		}
+		err := fmt.Errorf("sink %q: %w", j.pub.name, err)
+		if j.pub.logged && e.shares(j) {
+			e.cfg.Logger.Error("a sink failed; its output is kept in the log", "query", j.name, "err", err)
+			j.state, j.err, j.detached = JobFailed, err, true
+			e.tell(j)
+			return
+		}
+		e.failJob(j, err)
 	})
+}
+
+// shares reports whether a job has a vertex together with another one that runs.
+func (e *Engine) shares(j *job) bool {
+	for _, v := range e.run.g.vertices {
+		if v.jobs[j.id] == nil {
+			continue
+		}
+		for _, o := range v.jobs {
+			if o != j && o.state != JobFailed {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // view makes the root of a materialized view and brings its rows back.

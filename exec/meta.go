@@ -90,8 +90,10 @@ func (m *meta) encode(g *graph) ([]byte, error) {
 		case v.leaf != nil:
 			switch l := v.leaf.(type) {
 			case *scanLeaf:
-				vm.Parts = map[string]*partMeta{}
-				for _, p := range l.parts {
+				if vm.Parts == nil {
+					vm.Parts = map[string]*partMeta{}
+				}
+				for _, p := range l.parts { // what the source does not name now stays
 					pm := &partMeta{Pos: p.position, Ended: p.ended}
 					if p.to != nil {
 						pm.From, pm.Pos = p.from, p.to

@@ -74,9 +74,12 @@ func (p *publisher) stop() {
 	<-p.done
 }
 
-// queued adds an epoch's output; it is prepared already.
+// add queues an epoch's output; it is prepared already.
 func (p *publisher) add(o outbox) {
 	p.mu.Lock()
+	if p.err != nil {
+		o.body, o.changes = nil, nil // in the log, for the next start
+	}
 	p.queue = append(p.queue, o)
 	p.bytes += o.bytes
 	p.prepared = o.epoch
