@@ -12,7 +12,7 @@ import (
 
 // TestLimits gives the reader texts that nest or chain without end: an error 54001, never a crash.
 func TestLimits(t *testing.T) {
-	const n = 40_000
+	const n = 22_000
 	wrap := func(before, middle, after string) string {
 		return strings.Repeat(before, n) + middle + strings.Repeat(after, n)
 	}
@@ -62,7 +62,7 @@ func TestLimits(t *testing.T) {
 
 // TestLong reads what is long without being deep.
 func TestLong(t *testing.T) {
-	const n = 20_000
+	const n = 10_000
 	for name, text := range map[string]string{
 		"and":     "SELECT a" + strings.Repeat(" AND a = 1", n),
 		"or":      "SELECT a" + strings.Repeat(" OR a", n),
@@ -105,7 +105,7 @@ func TestMutations(t *testing.T) {
 			}
 		}
 	}
-	rounds := 50_000
+	rounds := 15_000
 	if testing.Short() {
 		rounds = 2_000
 	}

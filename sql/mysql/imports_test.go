@@ -1,8 +1,9 @@
 package mysql
 
 import (
+	"go/build"
 	"go/parser"
-	"go/token"
+	gotoken "go/token"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,10 @@ func TestOnlyThisPackageImportsSqlparser(t *testing.T) {
 		if d.IsDir() || !strings.HasSuffix(name, ".go") {
 			return nil
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if ok, err := build.Default.MatchFile(filepath.Dir(path), name); err != nil || !ok {
+			return nil // not built, like the list that pins modules
+		}
+		f, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.ImportsOnly)
 		if err != nil {
 			return nil
 		}

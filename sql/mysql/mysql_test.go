@@ -200,7 +200,7 @@ func dialectsDiffer(text string) bool {
 			return true
 		}
 		switch t.text {
-		case "localtime", "current_time", "utc_date", "asc", "desc", "straight_join", "div", "mod":
+		case "<=>", "localtime", "current_time", "utc_date", "asc", "desc", "straight_join", "div", "mod":
 			return true
 		}
 	}

@@ -48,6 +48,7 @@ func fill(stmts []sql.Statement, regions []*region) *types.Error {
 	for _, r := range regions {
 		byStart[r.start] = r
 	}
+	var misplaced *types.Error
 	for _, s := range stmts {
 		sql.Inspect(s, func(n sql.Node) bool {
 			q, ok := n.(*sql.Query)
@@ -63,10 +64,16 @@ func fill(stmts []sql.Statement, regions []*region) *types.Error {
 				return true
 			}
 			delete(byStart, r.start)
+			if q.OrderBy != nil || q.Limit != nil || q.Offset != nil {
+				misplaced = syntaxError(q.Place, "write it before EMIT and AS OF EPOCH", "ORDER BY, LIMIT or OFFSET stands behind a streaming clause")
+			}
 			q.Body, q.OrderBy, q.Limit, q.Offset = r.query.Body, r.query.OrderBy, r.query.Limit, r.query.Offset
 			q.Place = q.Place.Cover(types.Span{Start: r.start, End: r.end})
 			return q.With != nil
 		})
+	}
+	if misplaced != nil {
+		return misplaced
 	}
 	for _, r := range byStart {
 		return syntaxError(types.Span{Start: r.start, End: r.end}, nativeHint, "a query in this place is not read in the MySQL dialect")
