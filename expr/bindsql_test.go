@@ -2,7 +2,6 @@ package expr
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/streamsql/streamsql/sql"
@@ -18,10 +17,25 @@ func bindText(text string) (Expr, error) {
 	return bindAST(e)
 }
 
-func bindAll(exprs []sql.Expr) ([]Expr, error) {
+// bindWith binds an expression in which the parameter $i stands for cols[i-1].
+func bindWith(text string, cols []Expr) (Expr, error) {
+	e, err := sql.ParseExpr(text)
+	if err != nil {
+		return nil, err
+	}
+	b := &testBinder{cols: cols}
+	return b.bind(e)
+}
+
+// testBinder turns syntax into expressions as the planner does.
+type testBinder struct{ cols []Expr }
+
+func bindAST(e sql.Expr) (Expr, error) { return (&testBinder{}).bind(e) }
+
+func (tb *testBinder) bindAll(exprs []sql.Expr) ([]Expr, error) {
 	out := make([]Expr, len(exprs))
 	for i, e := range exprs {
-		b, err := bindAST(e)
+		b, err := tb.bind(e)
 		if err != nil {
 			return nil, err
 		}
@@ -32,11 +46,11 @@ func bindAll(exprs []sql.Expr) ([]Expr, error) {
 
 func textLiteral(s string) Expr { return &Literal{Base: Base{T: types.UnknownType}, Value: s} }
 
-func bindAST(e sql.Expr) (Expr, error) {
+func (tb *testBinder) bind(e sql.Expr) (Expr, error) {
 	sp := e.Span()
 	lit := func(t types.Type, v any) (Expr, error) { return &Literal{Base: Base{T: t, Sp: sp}, Value: v}, nil }
 	op := func(name string, args ...sql.Expr) (Expr, error) {
-		bound, err := bindAll(args)
+		bound, err := tb.bindAll(args)
 		if err != nil {
 			return nil, err
 		}
@@ -51,6 +65,8 @@ func bindAST(e sql.Expr) (Expr, error) {
 	switch e := e.(type) {
 	case *sql.NumberLit:
 		return NewNumber(e.Text, sp)
+	case *sql.Param:
+		return tb.cols[e.Number-1], nil
 	case *sql.StringLit:
 		return lit(types.UnknownType, e.Value)
 	case *sql.BoolLit:
@@ -70,10 +86,10 @@ func bindAST(e sql.Expr) (Expr, error) {
 	case *sql.BinaryExpr:
 		return op(e.Op, e.L, e.R)
 	case *sql.NotExpr:
-		x, err := bindAST(e.X)
+		x, err := tb.bind(e.X)
 		return not(x, err, true)
 	case *sql.LogicalExpr:
-		args, err := bindAll(e.Args)
+		args, err := tb.bindAll(e.Args)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +121,7 @@ func bindAST(e sql.Expr) (Expr, error) {
 		if e.Escape != nil {
 			args = append(args, e.Escape)
 		}
-		bound, err := bindAll(args)
+		bound, err := tb.bindAll(args)
 		if err != nil {
 			return nil, err
 		}
@@ -116,13 +132,13 @@ func bindAST(e sql.Expr) (Expr, error) {
 		kind := map[sql.LikeKind]LikeKind{sql.Like: Like, sql.ILike: ILike, sql.SimilarTo: SimilarTo}[e.Kind]
 		return NewLike(kind, bound[0], bound[1], escape, e.Not, sp)
 	case *sql.InExpr:
-		bound, err := bindAll(append([]sql.Expr{e.X}, e.List...))
+		bound, err := tb.bindAll(append([]sql.Expr{e.X}, e.List...))
 		if err != nil {
 			return nil, err
 		}
 		return NewIn(bound[0], bound[1:], e.Not, sp)
 	case *sql.CastExpr:
-		x, err := bindAST(e.X)
+		x, err := tb.bind(e.X)
 		if err != nil {
 			return nil, err
 		}
@@ -132,17 +148,17 @@ func bindAST(e sql.Expr) (Expr, error) {
 		}
 		return Cast(x, t, Explicit)
 	case *sql.AtTimeZoneExpr:
-		bound, err := bindAll([]sql.Expr{e.Zone, e.X})
+		bound, err := tb.bindAll([]sql.Expr{e.Zone, e.X})
 		if err != nil {
 			return nil, err
 		}
 		return Func("timezone", bound, sp)
 	case *sql.CaseExpr:
-		return bindCase(e)
+		return tb.bindCase(e)
 	case *sql.KeywordFunc:
 		return Func(e.Name, nil, sp)
 	case *sql.FuncCall:
-		args, err := bindAll(e.Args)
+		args, err := tb.bindAll(e.Args)
 		if err != nil {
 			return nil, err
 		}
@@ -151,26 +167,26 @@ func bindAST(e sql.Expr) (Expr, error) {
 	return nil, fmt.Errorf("the test's binder does not know %T", e)
 }
 
-func bindCase(e *sql.CaseExpr) (Expr, error) {
+func (tb *testBinder) bindCase(e *sql.CaseExpr) (Expr, error) {
 	var operand, els Expr
 	var err error
 	if e.Operand != nil {
-		if operand, err = bindAST(e.Operand); err != nil {
+		if operand, err = tb.bind(e.Operand); err != nil {
 			return nil, err
 		}
 	}
 	if e.Else != nil {
-		if els, err = bindAST(e.Else); err != nil {
+		if els, err = tb.bind(e.Else); err != nil {
 			return nil, err
 		}
 	}
 	var whens []When
 	for _, w := range e.Whens {
-		cond, err := bindAST(w.Cond)
+		cond, err := tb.bind(w.Cond)
 		if err != nil {
 			return nil, err
 		}
-		then, err := bindAST(w.Result)
+		then, err := tb.bind(w.Result)
 		if err != nil {
 			return nil, err
 		}
@@ -231,5 +247,3 @@ func sqlLiteral(t types.Type, text string) string {
 	}
 	return "'" + strings.ReplaceAll(text, "'", "''") + "'::" + t.String()
 }
-
-var _ = strconv.Itoa

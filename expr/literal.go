@@ -8,9 +8,9 @@ import (
 )
 
 // NewNumber makes the literal of an unsigned number as it is written: 1, 1.50, .5, 1e5, 0x1F, 0b1, 0o7. It is an integer if
-// it fits, else a bigint, else numeric, as in PostgreSQL.
+// it fits, else a bigint, else numeric, as in PostgreSQL; where NUMERIC's 38 digits are not enough (1e300), double precision.
 //
-// Errors: CodeNumericOutOfRange beyond 38 digits, CodeSyntax, positioned.
+// Errors: CodeNumericOutOfRange, CodeSyntax, positioned.
 func NewNumber(text string, sp types.Span) (Expr, error) {
 	base := 10
 	digits := text
@@ -24,6 +24,7 @@ func NewNumber(text string, sp types.Span) (Expr, error) {
 			base, digits = 2, text[2:]
 		}
 	}
+	digits = strings.ReplaceAll(digits, "_", "")
 	if n, err := strconv.ParseInt(digits, base, 64); err == nil {
 		t := types.Int8Type
 		if n == int64(int32(n)) {
@@ -34,7 +35,13 @@ func NewNumber(text string, sp types.Span) (Expr, error) {
 	if base != 10 {
 		return nil, types.Errorf(types.CodeNumericOutOfRange, "the number %s is too large", text).At(sp)
 	}
-	v, err := types.ParseNumeric(strings.ReplaceAll(text, "_", ""))
+	text = strings.ReplaceAll(text, "_", "")
+	v, err := types.ParseNumeric(text)
+	if types.CodeOf(err) == types.CodeNumericOutOfRange {
+		if f, ferr := types.ParseFloat(types.Float8, text); ferr == nil {
+			return &Literal{Base: Base{T: types.Float8Type, Sp: sp}, Value: f}, nil
+		}
+	}
 	if err != nil {
 		return nil, positioned(err, sp)
 	}
