@@ -96,3 +96,59 @@ func BenchmarkInsert(b *testing.B) {
 		b.ReportMetric(float64(h.Len())*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
 	}
 }
+
+// BenchmarkDelta takes the 10 thousand rows that an epoch changed out of 10 million.
+func BenchmarkDelta(b *testing.B) {
+	const n, dirty = 10_000_000, 10_000
+	h := filled(n)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for b.Loop() {
+		for range dirty {
+			h.Touch(rnd.Uint32N(n))
+		}
+		d := h.Delta()
+		if _, err := changelog.AppendRecords(nil, d.Rows.Schema(), d.Rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e3/float64(b.N), "ms/epoch")
+}
+
+// BenchmarkLoad applies logged rows of new keys: rows/s.
+func BenchmarkLoad(b *testing.B) {
+	const n, batch = 2_000_000, 1 << 15
+	h := filled(n)
+	slots := h.Slots(nil)
+	var recs []arrow.Record
+	for len(slots) > 0 {
+		k := min(batch, len(slots))
+		h.TouchAll(slots[:k], nil)
+		recs = append(recs, h.Delta().Rows)
+		slots = slots[k:]
+	}
+	b.ResetTimer()
+	for range b.N {
+		copied := NewHash(countSpec())
+		for _, rec := range recs {
+			if err := copied.Apply(rec, func(hash uint64) bool { return true }); err != nil {
+				b.Fatal(err)
+			}
+		}
+		require.Equal(b, n, copied.Len())
+	}
+	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds()/1e6, "Mrows/s")
+}
+
+func filled(n int) *Hash {
+	const batch = 8192
+	h := NewHash(countSpec())
+	slots := make([]uint32, batch)
+	for from := 0; from < n; from += batch {
+		vals := make([]int64, min(batch, n-from))
+		for i := range vals {
+			vals[i] = int64(from + i)
+		}
+		h.FindOrInsert(KeyBatch{Cols: columns(int64Array(vals)), N: len(vals)}, slots, nil)
+	}
+	return h
+}

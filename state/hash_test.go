@@ -36,6 +36,7 @@ func TestHashGrows(t *testing.T) {
 		}
 	}
 	h.Discard()
+	require.Equal(t, 200_000, h.Len())
 	h.Find(KeyBatch{Cols: []arrow.Array{int64Array(vals)}, N: n}, again)
 	for i := range n {
 		want := slots[i]

@@ -50,7 +50,7 @@ func checkTree(t *testing.T, o *Ordered) {
 }
 
 func TestOrderedModel(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			spec := Spec{ID: 20, Name: "sorted", Key: []types.Type{types.ByteaType}, Value: []ColumnSpec{{Kind: Int64}, {Kind: Bytes}}}
@@ -73,7 +73,7 @@ func TestOrderedModel(t *testing.T) {
 				}
 				return b
 			}
-			for epoch := range 12 {
+			for epoch := range 8 {
 				grow := epoch%4 < 2
 				for range 1500 {
 					key := draw()
