@@ -132,6 +132,9 @@ type Engine struct {
 	stopping    *request
 	snapshots   map[planner.ObjectID]*state.Snapshot // of RunOnce: what ViewScans read; nil: the engine's views
 	subscribing *Subscription                        // of the ad-hoc job that is being installed
+	dropping    map[JobID]bool                       // in this alteration
+	starting    []*publisher                         // of this alteration, once all is installed
+	retired     sync.WaitGroup                       // publishers of dropped sinks
 	tooMuch     bool                                 // the memory limit is reached: nothing is read
 
 	mu    sync.Mutex // guards what follows
@@ -315,6 +318,7 @@ func (e *Engine) shut(ctx context.Context) {
 		}
 	}
 	wg.Wait()
+	e.retired.Wait()
 	for _, v := range e.run.g.vertices {
 		e.closeVertex(v)
 	}

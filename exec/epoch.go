@@ -86,7 +86,7 @@ func (e *Engine) rejectUndecoded() {
 			if bad.Err != nil {
 				row.code, row.msg = string(bad.Err.Code), bad.Err.Error()
 			}
-			w.rej.add(row, w.rej.full(uint8(l.op.OnError), 1))
+			w.rej.add(row, l.op.Name, w.rej.full(uint8(l.op.OnError), 1))
 		}
 		l.bad = nil
 	}

@@ -39,6 +39,8 @@ type vertex struct {
 	local bool // the part of an operator before its exchange; node is the operator's
 	in    types.Schema
 	out   types.Schema // of what it emits
+	// source is the name of the only source below, for counting rejected rows; empty if there are several or none.
+	source string
 
 	inputs  []*edge
 	outputs []*edge

@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -129,17 +130,17 @@ func unknownJob(id JobID) error {
 type openings struct {
 	sources map[*planner.Node]*openSource
 	sinks   map[*planner.Node]Sink
+	failed  map[*planner.Node]error // sinks that could not be opened, with Restore
 	used    map[any]bool
 }
 
 type openSource struct {
 	source Source
 	names  []string
-	err    error // with Restore
 }
 
 func (e *Engine) openAll(ctx context.Context, specs []JobSpec) (*openings, error) {
-	o := &openings{sources: map[*planner.Node]*openSource{}, sinks: map[*planner.Node]Sink{}, used: map[any]bool{}}
+	o := &openings{sources: map[*planner.Node]*openSource{}, sinks: map[*planner.Node]Sink{}, failed: map[*planner.Node]error{}, used: map[any]bool{}}
 	for _, s := range specs {
 		if s.Root == nil {
 			return nil, types.Errorf(types.CodeInternal, "job %q has no plan", s.Name)
@@ -162,9 +163,16 @@ func (e *Engine) openAll(ctx context.Context, specs []JobSpec) (*openings, error
 			case *planner.Sink:
 				sink, err := e.cfg.OpenSink(ctx, op)
 				if err != nil {
-					return fmt.Errorf("open sink %q: %w", op.Name, err)
+					err = fmt.Errorf("open sink %q: %w", op.Name, err)
 				}
-				o.sinks[n] = sink
+				switch {
+				case err == nil:
+					o.sinks[n] = sink
+				case s.Restore:
+					o.failed[n] = err
+				default:
+					return err
+				}
 			}
 			return nil
 		})
@@ -233,27 +241,34 @@ func (e *Engine) apply(a Alteration, o *openings) error {
 		}
 	}
 	var added []JobID
-	kept := map[JobID]*job{}
 	for _, s := range a.Add {
-		if e.jobs[s.ID] != nil { // replaced: what the new plan shares with the old one stays
-			kept[s.ID] = e.jobs[s.ID]
+		if e.jobs[s.ID] != nil {
+			return types.NotSupported(types.Span{}, "replacing the query of a job under its id; drop it and add it under a new one")
 		}
 	}
-	if len(kept) > 0 {
-		return types.NotSupported(types.Span{}, "replacing the query of a running job; drop it and create it anew")
-	}
+	e.dropping = dropped
+	defer func() { e.dropping = nil }()
 	for _, s := range a.Add {
 		if err := e.install(s, o); err != nil {
 			for _, id := range added {
 				e.uninstall(id)
+				delete(e.meta.Jobs, id)
 			}
+			e.starting = nil
 			return err
 		}
 		added = append(added, s.ID)
 	}
+	var before []*publisher
 	for _, id := range a.Drop {
-		e.drop(id)
+		if p := e.drop(id); p != nil {
+			before = append(before, p)
+		}
 	}
+	for _, p := range e.starting {
+		p.start(before)
+	}
+	e.starting = nil
 	for _, id := range a.Pause {
 		e.jobs[id].paused = true
 		if e.jobs[id].state == JobRunning {
@@ -389,6 +404,7 @@ func (e *Engine) uninstall(id JobID) {
 	if j := e.jobs[id]; j != nil {
 		if j.pub != nil {
 			j.pub.stop()
+			e.starting = slices.DeleteFunc(e.starting, func(p *publisher) bool { return p == j.pub })
 			j.pub = nil
 		}
 		if j.sub != nil {
@@ -398,8 +414,9 @@ func (e *Engine) uninstall(id JobID) {
 	delete(e.jobs, id)
 }
 
-// drop ends a job for ever: its tables and its outbox go.
-func (e *Engine) drop(id JobID) {
+// drop ends a job for ever: its tables and its outbox go. What its sink has not published yet is published in the background, if
+// that goes within a few seconds; the publisher that does it is returned.
+func (e *Engine) drop(id JobID) (ending *publisher) {
 	keys := map[string]bool{}
 	for _, v := range e.run.g.vertices {
 		if v.jobs[id] != nil && len(v.jobs) == 1 {
@@ -408,6 +425,9 @@ func (e *Engine) drop(id JobID) {
 	}
 	if j := e.jobs[id]; j.pub != nil {
 		e.dropSinks = append(e.dropSinks, j.pub.id)
+		ending = j.pub
+		j.pub = nil
+		e.retire(ending)
 	}
 	e.uninstall(id)
 	delete(e.meta.Jobs, id)
@@ -419,6 +439,25 @@ func (e *Engine) drop(id JobID) {
 			delete(e.meta.Vertices, k)
 		}
 	}
+	return ending
+}
+
+// retireTime is how long the publisher of a dropped sink may take to publish the rest.
+const retireTime = 5 * time.Second
+
+// retire lets a publisher finish in the background.
+func (e *Engine) retire(p *publisher) {
+	p.end()
+	e.retired.Go(func() {
+		t := time.NewTimer(retireTime)
+		defer t.Stop()
+		select {
+		case <-p.done:
+		case <-t.C:
+		case <-e.stopped:
+		}
+		p.stop()
+	})
 }
 
 func (e *Engine) closeVertex(v *vertex) {
@@ -516,9 +555,9 @@ func (in *installation) place(n *planner.Node, key vertexKey) uint64 {
 	if p, ok := in.meta.Places[n.ID]; ok {
 		return p
 	}
-	p := uint64(0)
+	p := in.inherited(n)
 	for _, v := range in.e.run.g.vertices {
-		if v.leaf != nil && v.key.Op == n.ID && v.key.Job == key.Job && !v.dead.Load() && untouched(v) {
+		if p == 0 && v.leaf != nil && v.key.Op == n.ID && v.key.Job == key.Job && !v.dead.Load() && untouched(v) {
 			p = v.key.Place
 		}
 	}
@@ -528,6 +567,37 @@ func (in *installation) place(n *planner.Node, key vertexKey) uint64 {
 	}
 	in.meta.Places[n.ID] = p
 	return p
+}
+
+// inherited is the place of an equal leaf of a job that is dropped in the same alteration, if the new job can go on there: it
+// writes a sink, and each operator with state that it has between the leaf and the sink is there with its state.
+func (in *installation) inherited(n *planner.Node) uint64 {
+	if _, sink := in.spec.Root.Op.(*planner.Sink); !sink {
+		return 0
+	}
+	for id := range in.e.dropping {
+		m := in.e.meta.Jobs[id]
+		if m == nil || m.Places[n.ID] == 0 {
+			continue
+		}
+		place := m.Places[n.ID]
+		all := true
+		_ = walk(in.spec.Root, map[*planner.Node]bool{}, func(x *planner.Node) error {
+			switch x.Op.(type) {
+			case *planner.Filter, *planner.Project, *planner.Union, *planner.WindowExpand, *planner.Sink:
+				return nil
+			}
+			if len(x.Inputs) > 1 {
+				all = false
+			}
+			all = all && in.e.run.g.byKey[vertexKey{Op: x.ID, Place: place}] != nil
+			return nil
+		})
+		if all {
+			return place
+		}
+	}
+	return 0
 }
 
 // untouched reports whether a leaf has given nothing yet.
@@ -651,6 +721,17 @@ func (in *installation) put(v *vertex, inputs []*vertex, dists []Distribution) {
 	v.jobs[in.job.id] = in.job
 	for i, from := range inputs {
 		r.g.connect(from, v, i, dists[i])
+		if i == 0 {
+			v.source = from.source
+		} else if v.source != from.source {
+			v.source = ""
+		}
+	}
+	switch op := v.node.Op.(type) {
+	case *planner.Scan:
+		v.source = op.Name
+	case *planner.ViewScan:
+		v.source = op.Name
 	}
 	if r.check {
 		v.check = newChecker(v, in.was)
@@ -763,26 +844,29 @@ func (in *installation) scan(v *vertex, op *planner.Scan, n *planner.Node, vm *v
 func (in *installation) sink(v *vertex, op *planner.Sink, n *planner.Node) error {
 	e := in.e
 	s := in.o.sinks[n]
+	if err := in.o.failed[n]; err != nil {
+		return err
+	}
 	if s == nil {
 		return types.Errorf(types.CodeInternal, "sink %q was not opened", op.Name)
 	}
 	id := uint64(op.Object)
 	for _, j := range e.jobs {
-		if j.pub != nil && j.pub.id == id {
+		if j.pub != nil && j.pub.id == id && !e.dropping[j.id] {
 			return types.Errorf(types.CodeObjectInUse, "sink %q is written by %q already", op.Name, j.name)
 		}
 	}
 	in.o.used[n] = true
 	_, unlogged := s.(sinks.Unlogged)
 	j := in.job
-	p := &publisher{
+	p := newPublisher(&publisher{
 		id: id, name: op.Name, schema: n.Inputs[0].Schema, sink: s, store: e.store, log: e.cfg.Logger, mend: in.spec.OnMarker,
 		opened: e.opened, logged: e.store.Durable() && !unlogged, wake: e.Wake,
-	}
+	})
 	p.failed = func(err error) { go e.sinkFailed(j, err) }
 	v.root = &sinkRoot{op: op, schema: p.schema, logged: p.logged, pub: p}
 	j.pub = p
-	p.start()
+	e.starting = append(e.starting, p)
 	return nil
 }
 

@@ -55,21 +55,41 @@ type outbox struct {
 // publishBytes is about how much is given to a sink in one call.
 const publishBytes = 16 << 20
 
-func (p *publisher) start() {
+// newPublisher makes a publisher ready for add; nothing happens before start.
+func newPublisher(p *publisher) *publisher {
 	p.cond = sync.NewCond(&p.mu)
+	p.done = make(chan struct{})
+	return p
+}
+
+// start begins to publish once those before, which may write to the same medium, are done.
+func (p *publisher) start(before []*publisher) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	p.done = make(chan struct{})
 	context.AfterFunc(ctx, func() {
 		p.mu.Lock()
 		p.cond.Broadcast()
 		p.mu.Unlock()
 	})
-	go p.loop(ctx)
+	go func() {
+		for _, b := range before {
+			select {
+			case <-b.done:
+			case <-ctx.Done():
+			}
+		}
+		p.loop(ctx)
+	}()
 }
 
 // stop ends the publisher at once; what is not published stays in the log.
 func (p *publisher) stop() {
+	if p.cancel == nil { // never started
+		if err := p.sink.Close(); err != nil {
+			p.log.Warn("close a sink", "sink", p.name, "err", err)
+		}
+		return
+	}
 	p.cancel()
 	<-p.done
 }

@@ -64,18 +64,19 @@ func (r *runner) rejecter(v *vertex, w *worker) func(Rejection) error {
 		if x.Err != nil {
 			row.code, row.msg = string(x.Err.Code), x.Err.Error()
 		}
-		var raw []byte
-		if x.Batch != nil && x.Batch.Origin != nil {
-			row.source, row.partition, row.position, raw = x.Batch.Origin.Describe(x.Row)
-		}
+		row.source = v.source
 		full := w.rej.full(x.Policy, row.weight)
 		if !full {
+			var raw []byte
+			if x.Batch != nil && x.Batch.Origin != nil {
+				row.source, row.partition, row.position, raw = x.Batch.Origin.Describe(x.Row)
+			}
 			if raw == nil && x.Batch != nil {
 				raw = recordText(x.Schema, x.Batch, x.Row)
 			}
 			row.raw = rawText(raw)
 		}
-		w.rej.add(row, full)
+		w.rej.add(row, v.source, full)
 		return nil
 	}
 }
@@ -85,14 +86,14 @@ func (j *rejections) full(policy uint8, weight int64) bool {
 	return planner.Policy(policy) == planner.Skip || weight > 0 && len(j.rows) >= j.most
 }
 
-func (j *rejections) add(row rejected, full bool) {
+func (j *rejections) add(row rejected, source string, full bool) {
 	if row.weight == 0 {
 		row.weight = 1
 	}
 	if j.counts == nil {
 		j.counts = map[rejectKey]int64{}
 	}
-	j.counts[rejectKey{row.reason, row.source}] += row.weight
+	j.counts[rejectKey{row.reason, source}] += row.weight
 	if !full {
 		j.rows = append(j.rows, row)
 	}

@@ -302,8 +302,17 @@ func (m *watermarker) idle(p *partition, clock int64) bool {
 // watermark seen plus the time since the last one fell quiet. If all have ended there is nothing more to come.
 func (m *watermarker) candidate(clock int64) changelog.Watermark {
 	parts := m.leaf.leaf.partitions()
+	if _, scan := m.leaf.leaf.(*scanLeaf); !scan { // the rows of a view or of VALUES are one partition
+		if m.leaf.leaf.watermark(m.leaf) == changelog.MaxWatermark {
+			return changelog.MaxWatermark
+		}
+		if p := m.parts[""]; p != nil {
+			return p.wm
+		}
+		return changelog.MinWatermark
+	}
 	if len(parts) == 0 {
-		return m.leaf.leaf.watermark(m.leaf)
+		return changelog.MinWatermark
 	}
 	low, high := changelog.MaxWatermark, changelog.MinWatermark
 	active, idle := 0, 0
