@@ -54,7 +54,6 @@ type decoder struct {
 func (d *decoder) take(n int, desc bool) []byte {
 	if len(d.key) < n {
 		d.failed = true
-		n = len(d.key)
 		d.scratch = append(d.scratch[:0], make([]byte, numericLen)...)
 		return d.scratch
 	}

@@ -7,9 +7,6 @@ type u128 struct{ hi, lo uint64 }
 
 func (x u128) isZero() bool { return x.hi|x.lo == 0 }
 
-// less reports x < y.
-func (x u128) less(y u128) bool { return x.hi < y.hi || x.hi == y.hi && x.lo < y.lo }
-
 // divSmall returns x / d and x mod d.
 func (x u128) divSmall(d uint64) (u128, uint64) {
 	if x.hi == 0 {
@@ -32,15 +29,6 @@ func (x u128) scaleUp(n int) u128 {
 		x = x.mulSmall(pow10[19])
 	}
 	return x.mulSmall(pow10[n])
-}
-
-// scaleDown returns x / 10^n.
-func (x u128) scaleDown(n int) u128 {
-	for ; n >= 19; n -= 19 {
-		x, _ = x.divSmall(pow10[19])
-	}
-	x, _ = x.divSmall(pow10[n])
-	return x
 }
 
 // digits returns the number of decimal digits of x; 0 for zero.

@@ -73,11 +73,11 @@ func prefixOf(key []byte) uint64 {
 }
 
 // lowerBound returns the first place in n whose key is not before key.
-func (o *Ordered) lowerBound(n *node, prefix uint64, key []byte) int {
+func (t *Ordered) lowerBound(n *node, prefix uint64, key []byte) int {
 	lo, hi := 0, n.n
 	for lo < hi {
 		mid := int(uint(lo+hi) >> 1)
-		if n.prefix[mid] < prefix || n.prefix[mid] == prefix && bytes.Compare(o.Key(n.slot[mid]), key) < 0 {
+		if n.prefix[mid] < prefix || n.prefix[mid] == prefix && bytes.Compare(t.Key(n.slot[mid]), key) < 0 {
 			lo = mid + 1
 		} else {
 			hi = mid
@@ -88,20 +88,20 @@ func (o *Ordered) lowerBound(n *node, prefix uint64, key []byte) int {
 
 // descend returns the leaf where key is or belongs, and the place of the first row there that is not before it; the way down
 // is left in tree.path.
-func (o *Ordered) descend(key []byte) (leaf uint32, at int) {
-	t, prefix := &o.tree, prefixOf(key)
-	t.path = t.path[:0]
-	id := t.root
-	for range t.height {
-		n := t.at(id)
-		i := o.lowerBound(n, prefix, key)
-		if i == n.n || i > 0 && !(n.prefix[i] == prefix && bytes.Equal(o.Key(n.slot[i]), key)) {
+func (t *Ordered) descend(key []byte) (leaf uint32, at int) {
+	tree, prefix := &t.tree, prefixOf(key)
+	tree.path = tree.path[:0]
+	id := tree.root
+	for range tree.height {
+		n := tree.at(id)
+		i := t.lowerBound(n, prefix, key)
+		if i == n.n || i > 0 && !(n.prefix[i] == prefix && bytes.Equal(t.Key(n.slot[i]), key)) {
 			i--
 		}
-		t.path = append(t.path, step{id, i})
+		tree.path = append(tree.path, step{id, i})
 		id = n.child[i]
 	}
-	return id, o.lowerBound(t.at(id), prefix, key)
+	return id, t.lowerBound(tree.at(id), prefix, key)
 }
 
 // insertAt enters a slot at a place in a leaf whose way down is in path.

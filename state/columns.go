@@ -28,14 +28,6 @@ func growPages[T any](pages [][]T, n uint32) [][]T {
 	return pages
 }
 
-// gatherPages appends the values of slots.
-func gatherPages[T any](dst []T, pages [][]T, slots []uint32) []T {
-	for _, s := range slots {
-		dst = append(dst, pages[s>>pageBits][s&pageMask])
-	}
-	return dst
-}
-
 // I64Column is a value column of 8-byte integers.
 type I64Column struct{ pages [][]int64 }
 

@@ -538,6 +538,9 @@ func (h *Hash) Apply(rec arrow.Record, accept func(hash uint64) bool) error {
 			n++
 		}
 		if op == opPrefix {
+			if key := l.keys.Value(int(rows[0])); len(key) > 0 {
+				return fmt.Errorf("load table %s: range %x: %w", h.spec.Name, key, errKey)
+			}
 			h.clear()
 		} else if err := h.applyRows(l, op, rows[:n], 0, accept); err != nil {
 			return err
@@ -648,9 +651,7 @@ func acceptRows(dist []arrow.Array, ts []types.Type, n int, accept func(hash uin
 // clear removes all rows without a trace.
 func (h *Hash) clear() {
 	fresh := newHash(h.spec, h.key)
-	for i := range fresh.cols { // the columns' addresses stay
-		h.cols[i] = fresh.cols[i]
-	}
+	copy(h.cols, fresh.cols) // the columns' addresses stay
 	fresh.cols = h.cols
 	*h = *fresh
 }

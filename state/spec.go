@@ -67,8 +67,9 @@ type Table interface {
 // TableDelta is what one epoch changed in one table, or in one worker's part of it.
 //
 // Rows has the columns _op (uint8: 2 = every older row whose key starts with _key is gone, 1 = the row is gone, 0 = the
-// row is now this; in that order), _key (binary, memcomparable), where keys have several forms _repr (binary), and the
-// value columns. A range that is gone (2) takes away rows of earlier epochs, never one of the same epoch.
+// row is now this; ranges first, and of one key 1 before 0), _key (binary, memcomparable), where keys have several forms _repr (binary), and the
+// value columns. A range that is gone (2) takes away rows of earlier epochs, never one of the same epoch: who applies the deltas of
+// several workers applies the ranges of all of them first.
 type TableDelta struct {
 	Table TableID
 	Rows  arrow.Record
