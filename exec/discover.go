@@ -52,23 +52,26 @@ func (l *scanLeaf) watch(e *Engine, v *vertex, open bool, known map[string]*part
 			case <-ctx.Done():
 				return
 			case <-tick.C:
+			case <-l.relist:
 			}
 			l.calls.Lock()
 			names, err := source.Partitions(ctx)
 			l.calls.Unlock()
 			if err != nil {
-				if ctx.Err() == nil {
-					e.cfg.Logger.Warn("list the partitions of a source", "source", l.op.Name, "err", err)
+				if ctx.Err() != nil {
+					return
 				}
-				continue
+				e.cfg.Logger.Warn("list the partitions of a source", "source", l.op.Name, "err", err)
 			}
 			if err := e.later(ctx, func() {
+				l.listed++
 				if l.unwatch != nil && !v.dead.Load() && l.watermark(v) != changelog.MaxWatermark {
 					l.discover(names, known)
 				}
 			}); err != nil {
 				return
 			}
+			e.Wake()
 		}
 	})
 }

@@ -211,7 +211,7 @@ func (e *Engine) blocked(v *vertex) bool {
 	for _, j := range v.jobs {
 		paused = paused && j.paused
 		if j.pub != nil && !j.detached {
-			if _, _, bytes, _, _ := j.pub.state(); bytes > e.cfg.OutboxBytes {
+			if j.pub.queued() > e.cfg.OutboxBytes {
 				return true
 			}
 		}

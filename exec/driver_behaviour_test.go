@@ -316,13 +316,6 @@ func TestViewsOnViews(t *testing.T) {
 		sub, err := e.Subscribe(ctx, "live", outputNode(viewScanNode(10, counts.Schema)))
 		require.NoError(t, err)
 		f.add("b", parts["b"]...)
-		require.NoError(t, e.do(ctx, func() {
-			for _, v := range e.run.g.vertices {
-				if l, ok := v.leaf.(*scanLeaf); ok {
-					l.discover([]string{"a", "b"}, nil)
-				}
-			}
-		}))
 		require.NoError(t, e.RunUntilIdle(ctx))
 		want = countAnswer(parts)
 		now, err := e.Pin(ctx, 10, 11)
@@ -553,4 +546,76 @@ func TestCheckerFindsBadOutput(t *testing.T) {
 	require.ErrorContains(t, c.ended(v), "went back from 5 to 4")
 	require.ErrorContains(t, c.emitted(v, &changelog.Batch{N: 1}), "a batch of 0 columns")
 	require.ErrorContains(t, c.emitted(v, one(0)), "weight zero")
+}
+
+// A sink whose query is replaced by one with the same stateful operators goes on where the old one stood; one with other state
+// begins anew.
+func TestReplaceSinkQuery(t *testing.T) {
+	w := newWorld()
+	f := newFeed(2, 1)
+	w.feeds[1] = f
+	parts := testBids(40)
+	f.add("a", parts["a"]...)
+	e := startEngine(t, w.config(), JobSpec{ID: 10, Root: w.sinkNode(10, countNode(t, scanNode(1)), planner.Changelog)})
+	defer stop(t, e)
+	ctx := testContext(t)
+	require.NoError(t, e.RunUntilIdle(ctx))
+	counts := countNode(t, scanNode(1))
+	all := ident(&planner.Node{Op: &planner.Filter{Pred: &expr.Literal{Base: expr.Base{T: types.BoolType}, Value: true}}, Inputs: []*planner.Node{counts}, Schema: counts.Schema})
+	require.NoError(t, e.Alter(ctx, Alteration{Drop: []JobID{10}, Add: []JobSpec{{ID: 20, Root: w.sinkNode(20, all, planner.Changelog)}}}))
+	require.NoError(t, e.RunUntilIdle(ctx))
+	require.Empty(t, w.media[20].lines, "nothing is read again")
+	w.media[20].rows = w.media[10].rows // the new sink goes on behind the old one
+	f.add("a", parts["b"]...)
+	require.NoError(t, e.RunUntilIdle(ctx))
+	require.Equal(t, countAnswer(parts), w.media[20].text())
+	require.EqualValues(t, 80, e.Stats().RowsIn)
+	require.Len(t, e.Stats().Tables, 1)
+
+	require.NoError(t, e.Alter(ctx, Alteration{Drop: []JobID{20}, Add: []JobSpec{{ID: 30, Root: w.sinkNode(30, winNode(t, scanNode(1), planner.EmitChanges), planner.Changelog)}}}))
+	require.NoError(t, e.RunUntilIdle(ctx))
+	require.EqualValues(t, 160, e.Stats().RowsIn)
+	require.Equal(t, 1, w.media[20].ended, "the dropped sink finished")
+
+	err := e.Alter(ctx, Alteration{Drop: []JobID{99}})
+	require.Equal(t, types.CodeUndefinedObject, types.CodeOf(err))
+}
+
+// A job that cannot be installed leaves nothing behind.
+func TestAddJobFails(t *testing.T) {
+	w := newWorld()
+	w.feeds[1] = newFeed(1, 1)
+	e := startEngine(t, w.config())
+	defer stop(t, e)
+	ctx := testContext(t)
+	bad := ident(&planner.Node{Op: &planner.ViewScan{Object: 77, Name: "nothing"}, Schema: bidSchema})
+	both := ident(&planner.Node{Op: &planner.Union{}, Inputs: []*planner.Node{scanNode(1), bad}, Schema: bidSchema})
+	require.ErrorContains(t, e.AddJob(ctx, JobSpec{ID: 10, Name: "bad", Root: w.sinkNode(10, both, planner.Append)}), `view "nothing" is not kept`)
+	require.ErrorContains(t, e.AddJob(ctx, JobSpec{ID: 10, Name: "bad", Root: w.sinkNode(10, scanNode(5), planner.Append)}), "no such feed")
+	_, err := e.Subscribe(ctx, "bad", outputNode(bad))
+	require.ErrorContains(t, err, `view "nothing" is not kept`)
+	require.Empty(t, e.run.g.vertices)
+	require.Empty(t, e.Stats().Jobs)
+	require.NoError(t, e.AddJob(ctx, JobSpec{ID: 10, Name: "good", Root: w.sinkNode(10, scanNode(1), planner.Append)}))
+}
+
+// Epochs begin no oftener than the trigger says.
+func TestTrigger(t *testing.T) {
+	w := newWorld()
+	f := newFeed(1, 1)
+	w.feeds[1] = f
+	cfg := w.config()
+	cfg.Trigger = time.Hour
+	e := startEngine(t, cfg, JobSpec{ID: 10, Root: w.sinkNode(10, scanNode(1), planner.Append)})
+	defer stop(t, e)
+	ctx := testContext(t)
+	for range 5 {
+		f.add("a", bid{1, 1, 1, false})
+		e.Wake()
+		_ = e.Stats()
+	}
+	require.LessOrEqual(t, e.Stats().Epochs, int64(2))
+	require.NoError(t, e.RunUntilIdle(ctx), "who waits is not kept waiting")
+	require.Len(t, w.media[10].lines, 5)
+	require.NoError(t, e.SetTrigger(ctx, 0))
 }

@@ -329,7 +329,8 @@ func (e *Engine) shut(ctx context.Context) {
 // idler waits until there is nothing to do.
 type idler struct {
 	bounded bool // until all jobs have ended; else until sources are confirmed at their end
-	reads   map[*partition]int64
+	reads   map[*partition]int64 // how often each reader must have found its end
+	lists   map[*scanLeaf]int64  // how often each source's partitions must have been listed
 	done    chan error
 }
 
@@ -348,7 +349,7 @@ func (e *Engine) idle(ctx context.Context, bounded bool) error {
 	w := &idler{bounded: bounded, done: make(chan error, 1)}
 	err := e.do(ctx, func() {
 		if !bounded {
-			w.reads = e.askEnds()
+			w.reads, w.lists = e.askEnds()
 		}
 		e.idlers = append(e.idlers, w)
 	})

@@ -96,7 +96,7 @@ func (e *Engine) rejectUndecoded() {
 func (e *Engine) settleFailures() {
 	for _, j := range e.jobs {
 		if j.detached {
-			if _, _, bytes, _, _ := j.pub.state(); bytes > e.cfg.OutboxBytes || !e.shares(j) {
+			if j.pub.queued() > e.cfg.OutboxBytes || !e.shares(j) {
 				e.failJob(j, j.err)
 			}
 		}
@@ -326,15 +326,23 @@ func (e *Engine) exhausted(j *job) bool {
 	return true
 }
 
-// askEnds asks every reader that stands at its end to look again, and returns after how many looks each has answered.
-func (e *Engine) askEnds() map[*partition]int64 {
-	reads := map[*partition]int64{}
+// askEnds asks every source for its partitions and every reader that stands at its end to look again, and returns after how
+// many looks each has answered.
+func (e *Engine) askEnds() (reads map[*partition]int64, lists map[*scanLeaf]int64) {
+	reads, lists = map[*partition]int64{}, map[*scanLeaf]int64{}
 	e.in.mu.Lock()
 	defer e.in.mu.Unlock()
 	for _, v := range e.run.g.vertices {
 		l, ok := v.leaf.(*scanLeaf)
 		if !ok || v.dead.Load() {
 			continue
+		}
+		if l.watermark(v) != changelog.MaxWatermark {
+			lists[l] = l.listed + 1
+			select {
+			case l.relist <- struct{}{}:
+			default:
+			}
 		}
 		for _, p := range l.parts {
 			reads[p] = p.ends + 1
@@ -343,7 +351,7 @@ func (e *Engine) askEnds() map[*partition]int64 {
 			}
 		}
 	}
-	return reads
+	return reads, lists
 }
 
 // answerIdle answers those who wait for an idle engine. The driver has nothing to do right now.
@@ -358,20 +366,18 @@ func (e *Engine) answerIdle() {
 		switch {
 		case j.state == JobFailed:
 			failed = errors.Join(failed, j.err)
-			continue
 		case j.state != JobEnded:
 			ended = false
 		}
-		if j.pub != nil && j.state != JobFailed {
-			_, _, _, _, empty := j.pub.state()
-			drained = drained && empty
+		if j.pub != nil {
+			drained = drained && j.pub.drained()
 		}
 	}
 	rest := e.idlers[:0]
 	for _, w := range e.idlers {
 		done := drained
 		if w.bounded {
-			done = ended
+			done = ended && drained
 		} else {
 			done = done && e.settled(w)
 		}
@@ -397,7 +403,7 @@ func (e *Engine) settled(w *idler) bool {
 		if !ok || e.pausedScan(v) {
 			continue
 		}
-		if !l.settled(w.reads) {
+		if l.listed < w.lists[l] || !l.settled(w.reads) {
 			return false
 		}
 	}

@@ -277,6 +277,8 @@ type scanLeaf struct {
 	unwatch context.CancelFunc // ends watch; nil once the leaf is closed
 	calls   *sync.Mutex        // held for calls of the source
 	readers sync.WaitGroup
+	relist  chan struct{} // a token asks for the partitions to be listed again
+	listed  int64         // how often they were
 	// idleAfter is the smallest idle timeout of the watermarks above; 0: none.
 	idleAfter int64
 	nextPart  int

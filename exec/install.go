@@ -556,6 +556,7 @@ func (in *installation) place(n *planner.Node, key vertexKey) uint64 {
 		return p
 	}
 	p := in.inherited(n)
+	in.was = in.was || p != 0
 	for _, v := range in.e.run.g.vertices {
 		if p == 0 && v.leaf != nil && v.key.Op == n.ID && v.key.Job == key.Job && !v.dead.Load() && untouched(v) {
 			p = v.key.Place
@@ -822,7 +823,7 @@ func (in *installation) openTables(v *vertex) error {
 // scan makes the leaf of a source.
 func (in *installation) scan(v *vertex, op *planner.Scan, n *planner.Node, vm *vertexMeta) error {
 	e := in.e
-	l := &scanLeaf{op: op, in: e.in, stops: map[*partition]func(){}, calls: &sync.Mutex{}}
+	l := &scanLeaf{op: op, in: e.in, stops: map[*partition]func(){}, calls: &sync.Mutex{}, relist: make(chan struct{}, 1)}
 	v.leaf = l
 	known := map[string]*partMeta{}
 	if vm != nil {

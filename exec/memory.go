@@ -28,8 +28,7 @@ func (e *Engine) memory() Memory {
 	e.in.mu.Unlock()
 	for _, j := range e.jobs {
 		if j.pub != nil {
-			_, _, bytes, _, _ := j.pub.state()
-			m.Outbox += bytes
+			m.Outbox += j.pub.queued()
 		}
 		if j.sub != nil {
 			m.Outbox += j.sub.backlog()

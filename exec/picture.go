@@ -64,7 +64,7 @@ func (e *Engine) picture() Stats {
 		j := e.jobs[id]
 		s.Jobs = append(s.Jobs, JobStats{ID: id, Name: j.name, State: j.state, Err: j.err, Since: j.since})
 		if p := j.pub; p != nil {
-			published, prepared, bytes, err, _ := p.state()
+			published, prepared, bytes, err := p.state()
 			st := SinkStats{Name: p.name, Object: planner.ObjectID(p.id), Published: published, Prepared: prepared, Queued: bytes}
 			if err != nil {
 				st.Err = err.Error()

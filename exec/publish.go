@@ -38,6 +38,7 @@ type publisher struct {
 	bytes     int64
 	prepared  changelog.Epoch // newest that was queued
 	published changelog.Epoch
+	ready     bool // opened: what an earlier run left is in the queue
 	finish    bool // Finish when drained, then end
 	err       error
 	trouble   error // the last error that may pass
@@ -115,15 +116,29 @@ func (p *publisher) end() {
 	p.mu.Unlock()
 }
 
-// state returns what Stats shows, and whether everything is published.
-func (p *publisher) state() (published, prepared changelog.Epoch, bytes int64, err error, drained bool) {
+// drained reports whether nothing more will be published of what was added.
+func (p *publisher) drained() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.queue) == 0 && p.ready || p.err != nil
+}
+
+// queued returns how many bytes wait.
+func (p *publisher) queued() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.bytes
+}
+
+// state returns what Stats shows.
+func (p *publisher) state() (published, prepared changelog.Epoch, bytes int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err = p.err
 	if err == nil {
 		err = p.trouble
 	}
-	return p.published, p.prepared, p.bytes, err, len(p.queue) == 0
+	return p.published, p.prepared, p.bytes, err
 }
 
 func (p *publisher) loop(ctx context.Context) {
@@ -238,6 +253,9 @@ func (p *publisher) open(ctx context.Context) error {
 	}
 	after := p.store.LastPublished(p.id)
 	if !p.logged {
+		p.mu.Lock()
+		p.ready = true
+		p.mu.Unlock()
 		return nil
 	}
 	if _, unmarked := p.sink.(sinks.Unmarked); !unmarked {
@@ -278,7 +296,9 @@ func (p *publisher) open(ctx context.Context) error {
 	}
 	p.queue = append(old, p.queue...)
 	p.published = max(p.published, after)
+	p.ready = true
 	p.mu.Unlock()
+	p.wake()
 	if after > 0 {
 		p.store.Published(p.id, after)
 	}
