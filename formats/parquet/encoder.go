@@ -88,6 +88,10 @@ func NewEncoder(s types.Schema, o EncoderOptions) (*Encoder, error) {
 		}
 		nodes[i] = node
 		e.columns = append(e.columns, write)
+		if node.PhysicalType() != parquet.Types.ByteArray {
+			// Arrow v17's dictionaries of numbers allocate for every value.
+			props = append(props, parquet.WithDictionaryFor(f.Name, false))
+		}
 		if node.PhysicalType() == parquet.Types.FixedLenByteArray {
 			// Arrow v17 compares bytes here as if they were unsigned.
 			props = append(props, parquet.WithStatsFor(f.Name, false))
@@ -113,6 +117,7 @@ func (e *Encoder) EncodeFile(w io.Writer, batches iter.Seq2[*changelog.Batch, er
 			err = out.err
 		}
 	}()
+	registerCodecs()
 	f := file.NewParquetWriter(out, e.root, file.WithWriterProps(e.props))
 	var group file.BufferedRowGroupWriter
 	inGroup := 0

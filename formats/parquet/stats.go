@@ -69,7 +69,8 @@ func (c *column) stats(rg *metadata.RowGroupMetaData) (s ColumnStats, sure bool)
 func (c *column) bound(encoded []byte) (any, bool) {
 	r := &raw{n: 1, validity: newValidity(1)}
 	r.append(true, 1)
-	if size := c.column.PhysicalType().ByteSize(); size > 0 {
+	if p := c.column.PhysicalType(); p != parquet.Types.ByteArray {
+		size := p.ByteSize()
 		if len(encoded) != size {
 			return nil, false
 		}
