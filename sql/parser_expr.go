@@ -326,11 +326,17 @@ func (p *parser) quantifier() Quantifier {
 
 func (p *parser) quantified(left Expr, start int, op string, quant Quantifier) Expr {
 	x := &QuantifiedExpr{X: left, Op: op, Quant: quant}
-	q, e := p.parenthesized()
-	if q != nil {
+	open := p.start()
+	q, items := p.parenItems()
+	switch {
+	case q != nil:
 		x.Query = q
-	} else {
-		x.Array = e
+	case len(items) == 1:
+		x.Array = items[0]
+	default:
+		p.errorAt(p.from(open), "compare with a list by IN (...), or write "+string(quant)+" (ARRAY[...])",
+			"unexpected list, expected one array or a query after %s", quant)
+		x.Array = &NullLit{}
 	}
 	x.At = p.from(start)
 	return x

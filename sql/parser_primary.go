@@ -278,6 +278,10 @@ func (p *parser) typedLiteral() Expr {
 func (p *parser) nameExpr() Expr {
 	start := p.start()
 	first := p.tok()
+	if next := p.peek(1); first.class() == wordFunction && !next.is("(") && next.kind != tokString {
+		p.unexpected("an expression")
+		return &NullLit{}
+	}
 	n := &Name{Parts: []Ident{p.word("an expression", func(c wordClass) bool { return c <= wordFunction })}}
 	for p.accept(".") {
 		if p.accept("*") {
@@ -304,10 +308,6 @@ func (p *parser) nameExpr() Expr {
 			return p.typedByCall(f, start)
 		}
 		return x
-	case len(n.Parts) == 1 && !first.quoted && first.class() == wordFunction:
-		p.back(1)
-		p.unexpected("an expression")
-		return &NullLit{}
 	}
 	return &ColumnRef{At: n.At, Parts: n.Parts}
 }

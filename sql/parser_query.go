@@ -343,7 +343,7 @@ func (p *parser) selectBody() QueryBody {
 	default:
 		p.accept("all")
 	}
-	if !p.is("from") || p.peek(1).kind == tokEOF {
+	if !p.is("from") || p.peek(1).kind == tokEOF || s.Distinct || s.DistinctOn != nil {
 		s.Items = p.selectItems()
 	}
 	if p.is("into") {
