@@ -23,6 +23,18 @@ func (e *ChangedError) Error() string {
 	return "the script has changed since the state was written; run it with --migrate to change what differs, or with another data directory"
 }
 
+// StatementError is an error of one statement among several.
+type StatementError struct {
+	Stmt sql.Statement
+	Err  error
+}
+
+// Error is the error's text.
+func (e *StatementError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error.
+func (e *StatementError) Unwrap() error { return e.Err }
+
 // definition is a CREATE statement of a script.
 type definition struct {
 	stmt sql.Statement
@@ -74,7 +86,7 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 		p.Catalog = catalog
 		created, err := planCreation(p, d.stmt)
 		if err != nil {
-			return nil, located(err, d.stmt)
+			return nil, &StatementError{Stmt: d.stmt, Err: located(err, d.stmt)}
 		}
 		said = append(said, notices(created.Notices)...)
 		catalog = created.Catalog
@@ -124,7 +136,8 @@ func definitions(stmts []sql.Statement) ([]definition, error) {
 		}
 		for _, other := range defs {
 			if other.name == d.name {
-				return nil, types.Errorf(types.CodeDuplicateTable, "%q is created twice in the script", d.name).At(stmt.Span())
+				err := types.Errorf(types.CodeDuplicateTable, "%q is created twice in the script", d.name).At(stmt.Span())
+				return nil, &StatementError{Stmt: stmt, Err: err}
 			}
 		}
 		defs = append(defs, d)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/streamsql/streamsql/formats"
+	"github.com/streamsql/streamsql/formats/csv"
 	"github.com/streamsql/streamsql/formats/json"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sinks"
@@ -63,9 +64,9 @@ type connector struct {
 type format struct {
 	spec      planner.FormatSpec
 	extension string
-	records   func(wanted types.Schema, o types.Options) (formats.RecordFormat, error)
-	blocks    func(wanted types.Schema, scan *planner.Scan) (formats.BlockFormat, error)
-	encoder   func(schema types.Schema, key []int, o types.Options) formats.RecordEncoder
+	records   func(r sourceRequest) (formats.RecordFormat, error)
+	blocks    func(r sourceRequest) (formats.BlockFormat, error)
+	encoder   func(r sinkRequest, written types.Schema) (formats.RecordEncoder, error)
 	file      func(schema types.Schema) formats.FileEncoder
 	// columns reads the schema from an example file; nil: columns must be declared.
 	columns func(path string) (types.Schema, error)
@@ -78,12 +79,40 @@ func builtinFormats() []format {
 			spec: planner.FormatSpec{Name: "json", Doc: "one JSON object a line (NDJSON)", Source: true, Sink: true,
 				SourceOptions: json.SourceOptions, SinkMode: planner.Append},
 			extension: "json",
-			records: func(wanted types.Schema, o types.Options) (formats.RecordFormat, error) {
-				return json.New(wanted, json.ConfigOf(o)), nil
+			records: func(r sourceRequest) (formats.RecordFormat, error) {
+				return json.New(r.wanted, json.ConfigOf(r.options)), nil
 			},
-			encoder: func(schema types.Schema, _ []int, _ types.Options) formats.RecordEncoder {
-				return json.NewEncoder(schema)
+			encoder: func(_ sinkRequest, written types.Schema) (formats.RecordEncoder, error) {
+				return json.NewEncoder(written), nil
 			},
+		},
+		separated("csv", "comma-separated values", ','),
+		separated("tsv", "tab-separated values", '\t'),
+	}
+}
+
+// separated is the format of values with a separator between them.
+func separated(name, doc string, delimiter byte) format {
+	return format{
+		spec: planner.FormatSpec{Name: name, Doc: doc, Source: true, Sink: true, SourceOptions: csv.SourceOptions, SinkOptions: csv.SinkOptions,
+			SinkMode: planner.Append},
+		extension: name,
+		records: func(r sourceRequest) (formats.RecordFormat, error) {
+			cfg, err := csv.ConfigOf(r.options, delimiter)
+			if err != nil {
+				return nil, err
+			}
+			for _, f := range r.physical {
+				cfg.Fields = append(cfg.Fields, f.Name)
+			}
+			return csv.New(r.wanted, cfg)
+		},
+		encoder: func(r sinkRequest, written types.Schema) (formats.RecordEncoder, error) {
+			cfg, err := csv.ConfigOf(r.options, delimiter)
+			if err != nil {
+				return nil, err
+			}
+			return csv.NewEncoder(written, cfg)
 		},
 	}
 }
@@ -134,7 +163,7 @@ func builtinConnectors(formats []format) []connector {
 			spec: planner.ConnectorSpec{Name: "stdin", Doc: "the records of standard input", Source: true, SourceOptions: stdin.Options,
 				SourceFormats: streamFormats, Bounded: func(types.Options) bool { return true }},
 			source: func(r sourceRequest) (sources.Source, error) {
-				records, err := r.format.records(r.wanted, r.options)
+				records, err := r.format.records(r)
 				if err != nil {
 					return nil, err
 				}
@@ -203,9 +232,9 @@ func openFileSource(r sourceRequest) (sources.Source, error) {
 	cfg := filesource.Config{Name: r.name, Path: r.options.String("path"), Watch: watched(r.options), Compression: r.options.String("compression")}
 	var err error
 	if r.format.blocks != nil {
-		cfg.Blocks, err = r.format.blocks(r.wanted, r.scan)
+		cfg.Blocks, err = r.format.blocks(r)
 	} else {
-		cfg.Records, err = r.format.records(r.wanted, r.options)
+		cfg.Records, err = r.format.records(r)
 	}
 	if err != nil {
 		return nil, err
@@ -220,7 +249,11 @@ func openFileSink(r sinkRequest) (sinks.Sink, error) {
 	if r.format.file != nil {
 		cfg.File = r.format.file(written)
 	} else {
-		cfg.Records = func() formats.RecordEncoder { return r.format.encoder(written, r.key, r.options) }
+		encoder, err := r.format.encoder(r, written)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Records = encoder
 	}
 	return filesink.New(cfg), nil
 }

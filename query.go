@@ -98,7 +98,7 @@ func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool)
 		return nil, err
 	}
 	visible := len(plan.Schema)
-	rows := &Rows{columns: columnsOf(plan.Schema), ctx: ctx, close: func() error {
+	rows := &Rows{columns: columnsOf(plan.Schema), live: !whole, engine: engine, ctx: ctx, close: func() error {
 		sub.Close()
 		return stop()
 	}}
@@ -223,6 +223,18 @@ func sortAndCut(schema types.Schema, batches []*changelog.Batch, plan *planner.Q
 	return []*changelog.Batch{out}
 }
 
+// RowsOf returns changes row by row.
+func RowsOf(columns []Column, c Changes) *Rows {
+	given := false
+	return &Rows{columns: columns, live: true, ctx: context.Background(), next: func(context.Context) (Changes, error) {
+		if given {
+			return Changes{}, io.EOF
+		}
+		given = true
+		return c, nil
+	}}
+}
+
 // Subscription streams a query's changes.
 type Subscription struct{ rows *Rows }
 
@@ -255,7 +267,10 @@ func (s *Session) Subscribe(ctx context.Context, query string, args ...any) (*Su
 func (s *Subscription) Columns() []Column { return s.rows.columns }
 
 // Next waits for the next epoch that changes the result. It returns io.EOF when the input has ended and all its changes were taken.
-func (s *Subscription) Next(ctx context.Context) (Changes, error) { return s.rows.next(ctx) }
+func (s *Subscription) Next(ctx context.Context) (Changes, error) { return s.rows.Changes(ctx) }
+
+// Idle returns when every source of the query was found, after the call, to stand at its end, so that Next has all that there is.
+func (s *Subscription) Idle(ctx context.Context) error { return s.rows.engine.RunUntilIdle(ctx) }
 
 // Close ends the query.
 func (s *Subscription) Close() error { return s.rows.Close() }

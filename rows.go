@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/exec"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -39,6 +40,8 @@ type Changes struct {
 // Rows is not safe for concurrent use.
 type Rows struct {
 	columns []Column
+	live    bool
+	engine  *exec.Engine // of a live query
 	ctx     context.Context
 	next    func(ctx context.Context) (Changes, error) // io.EOF behind the last
 	close   func() error
@@ -55,6 +58,17 @@ type Rows struct {
 
 // Columns describes the result.
 func (r *Rows) Columns() []Column { return r.columns }
+
+// Live reports whether the rows are changes of an answer that goes on, rather than an answer.
+func (r *Rows) Live() bool { return r.live }
+
+// Changes takes the next changes as a whole, instead of row by row with Next. It returns io.EOF behind the last.
+func (r *Rows) Changes(ctx context.Context) (Changes, error) {
+	if r.closed {
+		return Changes{}, io.EOF
+	}
+	return r.next(ctx)
+}
 
 // Next moves to the next row; a row of weight +n or -n comes n times, each with weight +1 or -1. It returns false behind the last row, on an
 // error, and when the context ends.

@@ -97,6 +97,14 @@ func (s *Session) Parse(text string) ([]sql.Statement, error) {
 	return sql.Parse(text)
 }
 
+// ParseAll reads text in a dialect ("postgres" or "mysql"), going on behind errors at the next statement, so that all are found.
+func ParseAll(text, dialect string) ([]sql.Statement, []*types.Error) {
+	if dialect == "mysql" {
+		return nil, []*types.Error{types.NotSupported(types.Span{}, "dialect mysql")}
+	}
+	return sql.ParseAll(text)
+}
+
 func (s *Session) setting(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -176,7 +184,7 @@ func (s *Session) setTo(ctx context.Context, name, value string) error {
 			}
 		}
 		if name == "trigger" {
-			if err := s.setTrigger(ctx, value, reset); err != nil {
+			if err := s.setTrigger(ctx, value); err != nil {
 				return err
 			}
 		}
@@ -213,13 +221,21 @@ func (s *Session) keep(name, value string, reset bool) {
 	s.set[name] = value
 }
 
-func (s *Session) setTrigger(ctx context.Context, value string, reset bool) error {
-	d := s.db.opts.Trigger
-	if !reset {
-		var ok bool
-		if d, ok = types.ParseDuration(value); !ok {
-			return types.Errorf(types.CodeInvalidParameter, "trigger is %q, wanted a duration such as '1 second'", value)
-		}
+func (s *Session) setTrigger(ctx context.Context, value string) error {
+	d, err := s.triggerOf(value)
+	if err != nil {
+		return err
 	}
 	return s.db.engine.SetTrigger(ctx, d)
+}
+
+func (s *Session) triggerOf(value string) (time.Duration, error) {
+	if value == "" || strings.EqualFold(value, "default") {
+		return s.db.opts.Trigger, nil
+	}
+	d, ok := types.ParseDuration(value)
+	if !ok {
+		return 0, types.Errorf(types.CodeInvalidParameter, "trigger is %q, wanted a duration such as '1 second'", value)
+	}
+	return d, nil
 }

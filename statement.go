@@ -2,6 +2,7 @@ package streamsql
 
 import (
 	"context"
+	"strings"
 
 	"github.com/streamsql/streamsql/exec"
 	"github.com/streamsql/streamsql/planner"
@@ -268,14 +269,24 @@ func (s *Session) setStatement(ctx context.Context, stmt *sql.Set) error {
 	if stmt.System {
 		return types.NotSupported(stmt.Span(), "ALTER SYSTEM SET")
 	}
-	value := ""
-	for i, v := range stmt.Values {
-		if i > 0 {
-			value += ", "
-		}
-		value += (&sql.Option{Value: v}).Text()
+	return s.setTo(ctx, stmt.Name, setValue(stmt))
+}
+
+func setValue(stmt *sql.Set) string {
+	var values []string
+	for _, v := range stmt.Values {
+		values = append(values, (&sql.Option{Value: v}).Text())
 	}
-	return s.setTo(ctx, stmt.Name, value)
+	return strings.Join(values, ", ")
+}
+
+// checkSet is SET for a checker, which has no engine.
+func (s *Session) checkSet(stmt *sql.Set) error {
+	if strings.EqualFold(stmt.Name, "trigger") {
+		_, err := s.triggerOf(setValue(stmt))
+		return err
+	}
+	return s.setStatement(context.Background(), stmt)
 }
 
 func (s *Session) reset(ctx context.Context, stmt *sql.Reset) error {

@@ -60,7 +60,8 @@ type Options struct {
 	// Check verifies between operators that no row is taken back that was never there, and more. It is slow: for tests.
 	Check bool
 
-	fs vfs.FS // nil: the operating system's; of state and file sinks
+	// FS is the file system of the state and of file sinks; nil: the operating system's. Others are for tests.
+	FS vfs.FS
 }
 
 func (o *Options) withDefaults() {
@@ -80,8 +81,8 @@ func (o *Options) withDefaults() {
 		o.MemoryLimit = machineMemory() / 2
 	}
 	o.MemoryLimit = max(o.MemoryLimit, 0)
-	if o.fs == nil {
-		o.fs = vfs.OS
+	if o.FS == nil {
+		o.FS = vfs.OS
 	}
 }
 
@@ -125,9 +126,9 @@ func Open(opts Options) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{opts: opts, registry: registry, jobs: map[exec.JobID]jobInfo{},
-		around: surroundings{fs: opts.fs, stdin: opts.Stdin, stdout: opts.Stdout, logger: opts.Logger}}
+		around: surroundings{fs: opts.FS, stdin: opts.Stdin, stdout: opts.Stdout, logger: opts.Logger}}
 	db.connectors = newConnectorList(opts.Sources, opts.Sinks)
-	if db.store, err = state.Open(opts.fs, opts.Dir, state.Options{Logger: opts.Logger}); err != nil {
+	if db.store, err = state.Open(opts.FS, opts.Dir, state.Options{Logger: opts.Logger}); err != nil {
 		return nil, err
 	}
 	if err := db.start(); err != nil {

@@ -91,7 +91,7 @@ func TestFileToFileAcrossRestarts(t *testing.T) {
 // lines returns the lines of all visible files of a directory, sorted.
 func lines(t *testing.T, dir string) []string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	files, err := filepath.Glob(filepath.Join(dir, "part-*"))
 	require.NoError(t, err)
 	var out []string
 	for _, f := range files {

@@ -45,9 +45,9 @@ type Config struct {
 	RollSize     int64
 	Extension    string // of the final files, such as "json"
 	// Exactly one of the two makes an encoder for batches of the columns that are not PartitionBy.
-	Records func() formats.RecordEncoder // formats that can be appended to
-	File    formats.FileEncoder          // formats that are whole files
-	Logger  *slog.Logger                 // nil: silent
+	Records formats.RecordEncoder // formats that can be appended to
+	File    formats.FileEncoder   // formats that are whole files
+	Logger  *slog.Logger          // nil: silent
 }
 
 // Sink implements sinks.Sink. Its methods are called from one goroutine; rolling by time runs beside them.
@@ -81,7 +81,7 @@ func New(cfg Config) *Sink {
 		}
 	}
 	if cfg.Records != nil {
-		s.encoder = cfg.Records()
+		s.encoder = cfg.Records
 	}
 	if s.cfg.Logger == nil {
 		s.cfg.Logger = slog.New(slog.DiscardHandler)

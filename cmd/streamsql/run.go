@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/streamsql/streamsql"
+	"github.com/streamsql/streamsql/sql"
+)
+
+type runFlags struct {
+	engineFlags
+	untilIdle bool
+	listen    string
+	migrate   bool
+	quiet     bool
+	trigger   time.Duration
+}
+
+func runCommand() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run FILE...",
+		Short: "run a script of sources, queries and sinks",
+		Long: strings.TrimSpace(`
+Runs the statements of the files as one script and goes on until all of its inputs have ended, or until it is stopped. SIGINT and SIGTERM end
+it cleanly; after any end, also kill -9, the same command goes on where it was, and sinks get every result exactly once.
+
+The state lies in a directory named after the first file, beside it, unless --data-dir or --memory say otherwise. A script that has
+changed since is refused with its difference; --migrate makes what differs anew.
+
+${NAME} and ${NAME:-default} in a script stand for environment variables.`),
+		Example: "  streamsql run delays.sql\n  streamsql run sources.sql queries.sql --data-dir /var/lib/delays --listen 127.0.0.1:9090",
+		Args:    cobra.MinimumNArgs(1),
+		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	f.register(cmd)
+	fl := cmd.Flags()
+	fl.BoolVar(&f.untilIdle, "until-idle", false, "end when all that is there now is processed, also if inputs are watched")
+	fl.StringVar(&f.listen, "listen", "", "address to serve /metrics and /healthz on, such as 127.0.0.1:9090")
+	fl.BoolVar(&f.migrate, "migrate", false, "change what differs between the script and the data directory")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
+	fl.StringVar(&f.dialect, "dialect", "postgres", "dialect of the queries: postgres or mysql")
+	fl.DurationVar(&f.trigger, "trigger", 0, "least time between epochs, such as 1s (0: as soon as there is input)")
+	return cmd
+}
+
+func (f *runFlags) run(cmd *cobra.Command, names []string) error {
+	stderr := cmd.ErrOrStderr()
+	opts, err := f.options()
+	if err != nil {
+		return err
+	}
+	opts.Trigger = f.trigger
+	if opts.Dir == "" && !f.memory {
+		if opts.Dir, err = stateDir(names); err != nil {
+			return err
+		}
+	}
+	s, err := readScripts(names, f.dialect, stderr)
+	if err != nil {
+		return err
+	}
+	out := &lockedWriter{w: cmd.OutOrStdout()}
+	opts.Stdout = out
+	db, err := streamsql.Open(opts)
+	if err != nil {
+		return fail(stderr, "streamsql: "+err.Error())
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err = f.execute(ctx, db, s, out, stderr)
+	stop() // a second signal ends the process at once
+	closeErr := db.Close()
+	if err == nil && closeErr != nil {
+		err = fail(stderr, "streamsql: "+closeErr.Error())
+	}
+	return err
+}
+
+func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out, stderr io.Writer) error {
+	if f.listen != "" {
+		shut, err := serve(db, f.listen, stderr)
+		if err != nil {
+			return fail(stderr, "streamsql: "+err.Error())
+		}
+		defer shut()
+	}
+	session := db.NewSession()
+	var p *progress
+	if !f.quiet {
+		p = newProgress(db, stderr)
+	}
+	err := f.statements(ctx, session, s, out, stderr, p)
+	if err == nil {
+		p.start()
+		if f.untilIdle {
+			err = db.WaitIdle(ctx)
+		} else {
+			err = db.Wait(ctx)
+		}
+	}
+	p.stop()
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+		return nil // stopped by a signal, which is a clean end
+	case shown(err):
+		return err
+	}
+	return fail(stderr, "streamsql: "+err.Error())
+}
+
+// statements makes the objects of the script, then runs its other statements in order.
+func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s *script, out, stderr io.Writer, p *progress) error {
+	// Settings before the first CREATE hold for it.
+	var created bool
+	apply := func() error {
+		if created {
+			return nil
+		}
+		created = true
+		notices, err := session.Apply(ctx, s.statements(), f.migrate)
+		printNotices(stderr, notices)
+		var changed *streamsql.ChangedError
+		if errors.As(err, &changed) {
+			return fail(stderr, "streamsql: "+changed.Error()+"\n"+changed.Diff)
+		}
+		return err
+	}
+	for _, stmt := range s.statements() {
+		file := s.fileOf(stmt)
+		switch stmt.(type) {
+		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
+			if err := apply(); err != nil {
+				return renderIn(stderr, s, err)
+			}
+			continue
+		}
+		result, err := session.ExecStatement(ctx, stmt, file.text)
+		if err == nil && result.Rows != nil {
+			printNotices(stderr, result.Notices)
+			p.start()
+			err = printRows(ctx, out, result.Rows)
+			result.Rows.Close()
+		} else {
+			printNotices(stderr, result.Notices)
+		}
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return fail(stderr, sql.Render(err, file.name, file.text))
+		}
+	}
+	if err := apply(); err != nil { // a script without CREATE may have had some before
+		return renderIn(stderr, s, err)
+	}
+	return nil
+}
+
+// renderIn draws an error of a CREATE statement in the file that it stands in.
+func renderIn(w io.Writer, s *script, err error) error {
+	if shown(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var located *streamsql.StatementError
+	if errors.As(err, &located) {
+		f := s.fileOf(located.Stmt)
+		return fail(w, sql.Render(located.Err, f.name, f.text))
+	}
+	return fail(w, sql.Render(err, s.files[0].name, s.files[0].text))
+}
+
+func printNotices(w io.Writer, notices []streamsql.Notice) {
+	for _, n := range notices {
+		fmt.Fprintln(w, "notice: "+n.Msg)
+		if n.Hint != "" {
+			fmt.Fprintln(w, "hint: "+n.Hint)
+		}
+	}
+}
+
+// lockedWriter lets console sinks and results of several goroutines write whole pieces.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
