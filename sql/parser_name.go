@@ -18,10 +18,14 @@ func (p *parser) word(what string, allowed func(wordClass) bool) Ident {
 	case t.kind == tokString:
 		hint = "write names without quotes or in double quotes; single quotes make a string"
 	case t.kind == tokWord && t.class() >= wordFunction && p.guess(t, what) == "":
-		hint = strings.ToUpper(t.text) + ` is a keyword; to use it as a name, write "` + t.text + `"`
+		hint = keywordHint(t.text)
 	}
 	p.unexpectedHint(what, hint)
 	return Ident{Name: "?"}
+}
+
+func keywordHint(word string) string {
+	return strings.ToUpper(word) + ` is a keyword; to use it as a name, write "` + word + `"`
 }
 
 func isName(c wordClass) bool         { return c <= wordColumn }

@@ -279,7 +279,7 @@ func (p *parser) nameExpr() Expr {
 	start := p.start()
 	first := p.tok()
 	if next := p.peek(1); first.class() == wordFunction && !next.is("(") && next.kind != tokString {
-		p.unexpected("an expression")
+		p.unexpectedHint("an expression", keywordHint(first.text))
 		return &NullLit{}
 	}
 	n := &Name{Parts: []Ident{p.word("an expression", func(c wordClass) bool { return c <= wordFunction })}}
