@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"sort"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/state"
+	"github.com/streamsql/streamsql/state/vfs"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -618,4 +620,54 @@ func TestTrigger(t *testing.T) {
 	require.NoError(t, e.RunUntilIdle(ctx), "who waits is not kept waiting")
 	require.Len(t, w.media[10].lines, 5)
 	require.NoError(t, e.SetTrigger(ctx, 0))
+}
+
+// Rows leave a view with a retention when they have not changed for so long, in memory and after restarts; what is taken back after
+// that is ignored.
+func TestViewRetention(t *testing.T) {
+	w := newWorld()
+	f := newFeed(2, 1)
+	w.feeds[1] = f
+	counts := countNode(t, scanNode(1))
+	keep := viewNode(10, counts, 0)
+	keep.Op.(*planner.Materialize).Retention = 60 * second
+	ident(keep)
+	jobs := []JobSpec{{ID: 10, Root: keep}, {ID: 11, Root: w.sinkNode(11, viewScanNode(10, counts.Schema), planner.Changelog)}}
+	dir := filepath.Join(t.TempDir(), "state")
+	var e *Engine
+	var st *state.Store
+	restart := func() {
+		if e != nil {
+			stop(t, e)
+			require.NoError(t, st.Close())
+		}
+		var err error
+		st, err = state.Open(vfs.OS, dir, state.Options{})
+		require.NoError(t, err)
+		cfg := w.config()
+		cfg.Store = st
+		e = startEngine(t, cfg, jobs...)
+		for i := range jobs {
+			jobs[i].Restore = true
+		}
+	}
+	ctx := testContext(t)
+	step := func(us int64, rows ...bid) []string {
+		restart()
+		w.advance(us)
+		f.add("a", rows...)
+		require.NoError(t, e.RunUntilIdle(ctx))
+		p, err := e.Pin(ctx, 10)
+		require.NoError(t, err)
+		got := rowsOf(t, counts.Schema, p.Snapshots[10])
+		require.Equal(t, w.media[11].text(), append([]string(nil), got...))
+		return got
+	}
+	require.Equal(t, []string{"(1,1,5) x1", "(2,1,6) x1"}, step(0, bid{1, 5, 0, false}, bid{2, 6, 0, false}))
+	require.Equal(t, []string{"(1,2,7) x1", "(2,1,6) x1"}, step(40*second, bid{1, 7, 0, false}))
+	require.Equal(t, []string{"(1,2,7) x1"}, step(40*second))
+	require.Equal(t, []string{"(1,2,7) x1", "(2,2,6) x1"}, step(0, bid{2, 1, 0, false}))
+	require.Empty(t, step(60*second))
+	stop(t, e)
+	require.NoError(t, st.Close())
 }

@@ -328,7 +328,7 @@ func (e *Engine) shut(ctx context.Context) {
 
 // idler waits until there is nothing to do.
 type idler struct {
-	bounded bool // until all jobs have ended; else until sources are confirmed at their end
+	bounded bool                 // until all jobs have ended; else until sources are confirmed at their end
 	reads   map[*partition]int64 // how often each reader must have found its end
 	lists   map[*scanLeaf]int64  // how often each source's partitions must have been listed
 	done    chan error

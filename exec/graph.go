@@ -133,7 +133,9 @@ func (g *graph) add(v *vertex) {
 	v.watermark = changelog.MinWatermark
 	v.outWM = make([]changelog.Watermark, g.workers)
 	v.timers = make([]int64, g.workers)
-	v.nextTimer = noTimer
+	if v.nextTimer == 0 {
+		v.nextTimer = noTimer
+	}
 	for w := range g.workers {
 		v.outWM[w] = changelog.MinWatermark
 		v.timers[w] = noTimer

@@ -908,15 +908,15 @@ func (e *Engine) shares(j *job) bool {
 // view makes the root of a materialized view and brings its rows back.
 func (in *installation) view(v *vertex, op *planner.Materialize, n *planner.Node) error {
 	e := in.e
-	if op.Retention > 0 {
-		return types.NotSupported(types.Span{}, "retention of a materialized view")
-	}
 	vm := e.meta.vertex(v.key)
 	id, known := vm.Tables["rows"]
 	if !known {
 		id = e.meta.NextTable
 		e.meta.NextTable++
-		vm.Tables = map[string]state.TableID{"rows": id}
+		if vm.Tables == nil {
+			vm.Tables = map[string]state.TableID{}
+		}
+		vm.Tables["rows"] = id
 	}
 	schema := n.Inputs[0].Schema
 	view := state.NewView(id, op.Name, schema, op.Key)
@@ -925,8 +925,20 @@ func (in *installation) view(v *vertex, op *planner.Materialize, n *planner.Node
 			return fmt.Errorf("load view %s: %w", op.Name, err)
 		}
 	}
-	v.root = &viewRoot{op: op, schema: schema, view: view}
+	root := &viewRoot{op: op, schema: schema, view: view}
+	v.root = root
 	v.tables = []vertexTable{{name: "rows", table: view}}
+	if op.Retention > 0 {
+		t := &tableOpener{mu: &sync.Mutex{}, v: v, workers: 1, meta: e.meta}
+		if e.store.Durable() {
+			t.store = e.store
+		}
+		var err error
+		if root.keep, err = newRetention(op.Retention, schema, t); err != nil {
+			return err
+		}
+		v.nextTimer = root.keep.next()
+	}
 	e.views[op.Object] = v
 	return nil
 }

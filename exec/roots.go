@@ -177,6 +177,7 @@ type viewRoot struct {
 	op      *planner.Materialize
 	schema  types.Schema
 	view    *state.View
+	keep    *retention // nil: rows stay
 	changed bool
 }
 
@@ -188,6 +189,13 @@ func (m *viewRoot) finish(w *worker, v *vertex) error {
 		}
 	}
 	batches := changelog.Consolidate(m.schema, taken(v))
+	if m.keep != nil {
+		var err error
+		if batches, err = m.keep.update(batches, w.run.clock); err != nil {
+			return err
+		}
+		v.nextTimer = m.keep.next()
+	}
 	if len(batches) == 0 {
 		return nil
 	}
