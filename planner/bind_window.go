@@ -254,26 +254,37 @@ func (b *binder) timeColumn(in *Node, e expr.Expr, sp types.Span) (out *Node, co
 
 // isClock reports whether a column is the epoch's clock: PROCTIME().
 func isClock(n *Node, col int) bool {
-	switch op := n.Op.(type) {
-	case *Project:
-		if _, ok := op.Exprs[col].(*expr.Now); ok {
+	type place struct {
+		n   *Node
+		col int
+	}
+	seen := map[place]bool{} // a union is the clock if all its inputs are: one already looked at says nothing new
+	var walk func(n *Node, col int) bool
+	walk = func(n *Node, col int) bool {
+		if seen[place{n, col}] {
 			return true
 		}
-		c := columnOf(op.Exprs[col])
-		return c >= 0 && isClock(n.in(), c)
-	case *Filter, *Watermark:
-		return col < len(n.in().Schema) && isClock(n.in(), col)
-	case *WindowExpand, *SessionExpand:
-		return col < len(n.in().Schema) && isClock(n.in(), col)
-	case *Union:
-		for _, in := range n.Inputs {
-			if !isClock(in, col) {
-				return false
+		seen[place{n, col}] = true
+		switch op := n.Op.(type) {
+		case *Project:
+			if _, ok := op.Exprs[col].(*expr.Now); ok {
+				return true
 			}
+			c := columnOf(op.Exprs[col])
+			return c >= 0 && walk(n.in(), c)
+		case *Filter, *Watermark, *WindowExpand, *SessionExpand:
+			return col < len(n.in().Schema) && walk(n.in(), col)
+		case *Union:
+			for _, in := range n.Inputs {
+				if !walk(in, col) {
+					return false
+				}
+			}
+			return true
 		}
-		return true
+		return false
 	}
-	return false
+	return walk(n, col)
 }
 
 // fromWindow binds a window table function in FROM.

@@ -69,22 +69,29 @@ func (r *rewriter) closingKey(n *Node, op *Aggregate) *Aggregate {
 // lateness returns the allowed lateness of rows that come from sources through linear operators; rows of stateful operators are never
 // late.
 func (r *rewriter) lateness(n *Node) int64 {
-	switch op := n.Op.(type) {
-	case *Watermark, *Filter, *Project, *WindowExpand, *Union:
-		most := int64(0)
-		for _, in := range n.Inputs {
-			most = max(most, r.lateness(in))
+	most := int64(0)
+	seen := map[*Node]bool{}
+	var walk func(n *Node)
+	walk = func(n *Node) {
+		if seen[n] {
+			return
 		}
-		return most
-	case *Scan:
-		if r.set.AllowedLateness > 0 {
-			return r.set.AllowedLateness
-		}
-		if o := r.cat.Object(op.Object); o != nil && o.Source != nil {
-			return o.Source.AllowedLateness
+		seen[n] = true
+		switch op := n.Op.(type) {
+		case *Watermark, *Filter, *Project, *WindowExpand, *Union:
+			for _, in := range n.Inputs {
+				walk(in)
+			}
+		case *Scan:
+			late := r.set.AllowedLateness
+			if o := r.cat.Object(op.Object); late == 0 && o != nil && o.Source != nil {
+				late = o.Source.AllowedLateness
+			}
+			most = max(most, late)
 		}
 	}
-	return 0
+	walk(n)
+	return most
 }
 
 // emitOnClose marks the aggregations and sessions of a query for final rows only.

@@ -28,6 +28,9 @@ type Props struct {
 	AppendOnly bool
 	// Keys are the known unique keys, each a set of output columns; rows of weight one, at most one row a key.
 	Keys [][]int
+	// Determines are columns of which each value goes with one value of another: window_end and window_start, a column and
+	// what is computed from it alone.
+	Determines []Dependency
 	// Watermarks are the columns that the operator's output watermark W bounds.
 	Watermarks []ColWatermark
 	// RowWatermark is the hidden column holding, for each row, the watermark of its own partition just before the row
@@ -38,6 +41,9 @@ type Props struct {
 	// Bounded: all sources below end by themselves (a file that is not watched, VALUES, events = n).
 	Bounded bool
 }
+
+// Dependency says that rows that are equal in column From are equal in column To.
+type Dependency struct{ From, To int }
 
 // ColWatermark says that no further output row has a value of column Col below W - Lag, where W is the operator's output
 // watermark. Operators hand W on as it is: what they hold back for lateness is in Lag. The window_end of closed windows is

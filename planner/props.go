@@ -137,7 +137,7 @@ func (r *rewriter) viewProps(n *Node, op *ViewScan) Props {
 		}
 	case o.View != nil && o.View.Physical.Root != nil:
 		v := o.View.Physical.Root.Props
-		p.AppendOnly, p.Keys, p.Watermarks, p.Bounded = v.AppendOnly, v.Keys, v.Watermarks, v.Bounded
+		p.AppendOnly, p.Keys, p.Determines, p.Watermarks, p.Bounded = v.AppendOnly, v.Keys, v.Determines, v.Watermarks, v.Bounded
 	}
 	return p
 }
@@ -168,12 +168,33 @@ func (r *rewriter) projectProps(n *Node, op *Project, in Props) Props {
 			out.Keys = append(out.Keys, key)
 		}
 	}
+	for _, d := range in.Determines {
+		from, ok := at[d.From]
+		to, ok2 := at[d.To]
+		if ok && ok2 {
+			out.Determines = append(out.Determines, Dependency{from, to})
+		}
+	}
+	for i, e := range op.Exprs {
+		cols := expr.Columns(e)
+		if len(cols) != 1 || readsClock(e) || volatile(r.reg, e) {
+			continue
+		}
+		if from, ok := at[cols[0]]; ok && from != i && identical(n.in().Schema[cols[0]].Type) {
+			out.Determines = append(out.Determines, Dependency{from, i})
+		}
+	}
 	for i, e := range op.Exprs {
 		if lag, ok := r.exprLag(e, in); ok {
 			out.Watermarks = append(out.Watermarks, ColWatermark{Col: i, Lag: lag})
 		}
 	}
 	return out
+}
+
+// identical reports whether equal values of a type are the same in every respect: not so -0 and 0, 1.0 and 1.00, '1 day' and '24 hours'.
+func identical(t types.Type) bool {
+	return !t.IsFloat() && t.Kind != types.Numeric && t.Kind != types.Interval && t.Kind != types.Array
 }
 
 // exprLag returns the lag of an expression that grows with a watermarked column: the column itself, shifted by a fixed
@@ -258,6 +279,36 @@ func (w Window) windowSpan() int64 {
 	return w.Size
 }
 
+// windowDependencies says which bound of a window tells the other; start is the column of window_start, before window_end. Sessions
+// begin and end anywhere.
+func windowDependencies(k WindowKind, start int) []Dependency {
+	switch k {
+	case Session:
+		return nil
+	case Cumulate: // several windows begin at one time
+		return []Dependency{{start + 1, start}}
+	}
+	return []Dependency{{start + 1, start}, {start, start + 1}}
+}
+
+// reducedKeys returns the key and those that remain when columns that others determine are left out.
+func reducedKeys(key []int, deps []Dependency) [][]int {
+	keys := [][]int{key}
+	for i := 0; i < len(keys) && len(keys) < 8; i++ {
+		for _, d := range deps {
+			k := keys[i]
+			if d.From == d.To || !slices.Contains(k, d.From) || !slices.Contains(k, d.To) {
+				continue
+			}
+			less := slices.DeleteFunc(slices.Clone(k), func(c int) bool { return c == d.To })
+			if !slices.ContainsFunc(keys, func(have []int) bool { return slices.Equal(have, less) }) {
+				keys = append(keys, less)
+			}
+		}
+	}
+	return keys
+}
+
 func expandProps(n *Node, op *WindowExpand, in Props) Props {
 	width := len(n.in().Schema)
 	out := in
@@ -269,6 +320,8 @@ func expandProps(n *Node, op *WindowExpand, in Props) Props {
 			ColWatermark{Col: width + 1, Lag: lag - 1},
 			ColWatermark{Col: width + 2, Lag: lag})
 	}
+	out.Determines = append(slices.Clone(in.Determines), windowDependencies(op.Window.Kind, width)...)
+	out.Determines = append(out.Determines, Dependency{width + 1, width + 2}, Dependency{width + 2, width + 1})
 	if op.Window.Kind != Tumble {
 		out.Keys = nil
 		for _, k := range in.Keys {
@@ -283,7 +336,7 @@ func expandProps(n *Node, op *WindowExpand, in Props) Props {
 
 func (r *rewriter) sessionProps(n *Node, op *SessionExpand, in Props) Props {
 	width := len(n.in().Schema)
-	out := Props{AppendOnly: op.Emit == EmitOnClose, Keys: in.Keys, Bounded: in.Bounded, RowWatermark: -1}
+	out := Props{AppendOnly: op.Emit == EmitOnClose, Keys: in.Keys, Determines: in.Determines, Bounded: in.Bounded, RowWatermark: -1}
 	if lag, ok := in.lag(op.Window.Time); ok && !op.Window.ProcTime {
 		late := op.Lateness
 		out.Watermarks = []ColWatermark{{Col: width + 1, Lag: max(lag, late) - 1}, {Col: width + 2, Lag: max(lag, late)}}
@@ -297,7 +350,14 @@ func (r *rewriter) aggregateProps(n *Node, op *Aggregate, in Props) Props {
 	for i := range key {
 		key[i] = i
 	}
-	out.Keys = [][]int{key}
+	for i, f := range op.Keys {
+		for j, to := range op.Keys {
+			if slices.Contains(in.Determines, Dependency{f, to}) {
+				out.Determines = append(out.Determines, Dependency{i, j})
+			}
+		}
+	}
+	out.Keys = reducedKeys(key, out.Determines)
 	// Final rows are put out once; DISTINCT of rows that stay only adds. A group that is forgotten takes its row back.
 	out.AppendOnly = op.Emit == EmitOnClose && op.Close >= 0 || in.AppendOnly && len(op.Aggs) == 0 && len(op.Keys) > 0 && op.TTL == 0
 	if op.Close >= 0 && op.Emit == EmitOnClose {
@@ -364,6 +424,7 @@ func windowAggregateProps(n *Node, op *WindowAggregate, in Props) Props {
 	if op.Window.Kind != Cumulate {
 		out.Keys = append(out.Keys, append(slices.Clone(key), k))
 	}
+	out.Determines = windowDependencies(op.Window.Kind, k)
 	if _, ok := in.lag(op.Window.Time); ok && !op.Window.ProcTime {
 		if op.Window.Kind != Session {
 			out.Watermarks = append(out.Watermarks, ColWatermark{Col: k, Lag: op.Lateness + op.Window.windowSpan() - 1})

@@ -144,11 +144,18 @@ func (r *rewriter) pruneScans(root *Node) *Node {
 			users[in]++
 		}
 	})
-	var walk func(n *Node, preds []expr.Expr) *Node
+	shared := map[*Node]*Node{}
+	var walk, step func(n *Node, preds []expr.Expr) *Node
 	walk = func(n *Node, preds []expr.Expr) *Node {
-		if users[n] > 1 {
-			preds = nil
+		if users[n] <= 1 {
+			return step(n, preds)
 		}
+		if _, ok := shared[n]; !ok {
+			shared[n] = step(n, nil)
+		}
+		return shared[n]
+	}
+	step = func(n *Node, preds []expr.Expr) *Node {
 		switch op := n.Op.(type) {
 		case *Filter:
 			return n.rebuild(walk(n.in(), append(slices.Clone(preds), conjuncts(op.Pred)...)))

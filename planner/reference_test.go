@@ -368,6 +368,16 @@ func TestRewritesKeepTheAnswer(t *testing.T) {
 // checkKeys checks that the keys that are proved of every node hold in the reference's answer.
 func checkKeys(t *testing.T, ref *reference, root *Node) {
 	root.each(func(n *Node) {
+		for _, d := range n.Props.Determines {
+			to := map[string]string{}
+			for _, row := range ref.eval(t, n) {
+				from, value := refKey([]int{d.From}, row), refKey([]int{d.To}, row)
+				if have, ok := to[from]; ok {
+					require.Equal(t, have, value, "column %d determines %d in %s", d.From, d.To, describe(n))
+				}
+				to[from] = value
+			}
+		}
 		for _, k := range n.Props.Keys {
 			seen := map[string]bool{}
 			for _, row := range ref.eval(t, n) {

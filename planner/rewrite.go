@@ -142,12 +142,15 @@ func (r *rewriter) mergeOne(n *Node) *Node {
 				inputs = append(inputs, in)
 			}
 		}
-		if len(inputs) > len(n.Inputs) {
+		if len(inputs) > len(n.Inputs) && len(inputs) <= maxUnionInputs {
 			return newNode(&Union{}, n.Schema, inputs...)
 		}
 	}
 	return n
 }
+
+// maxUnionInputs bounds the flattening of unions: one that is used twice doubles its inputs.
+const maxUnionInputs = 256
 
 // isIdentity reports whether a projection gives its input's columns as they are.
 func isIdentity(p *Project, in *Node) bool {

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,17 @@ func FuzzPlan(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestSharedDeep plans a chain of queries each of which uses the one before twice: the work is linear, not 2^40.
+func TestSharedDeep(t *testing.T) {
+	s := newSession()
+	exec(t, s, `CREATE SOURCE t (a INT, ts TIMESTAMP, WATERMARK FOR ts) WITH (connector = 'file', path = 'x', format = 'json', watch = true)`)
+	text := "WITH c0 AS (SELECT a, ts FROM t)"
+	for i := 1; i <= 40; i++ {
+		text += fmt.Sprintf(", c%d AS (SELECT a, ts FROM c%d WHERE a > %d UNION ALL SELECT a, ts FROM c%d)", i, i-1, i, i-1)
+	}
+	require.NotEmpty(t, exec(t, s, text+" SELECT window_end, count(*) FROM TUMBLE(c40, ts, INTERVAL '1 minute') WHERE a < 9 GROUP BY window_end EMIT ON WINDOW CLOSE"))
 }
 
 // TestAnyStatement plans every statement in the scripts of this package and of the parser, over a catalog in which some names

@@ -12,21 +12,22 @@ import (
 //
 //	WindowAggregate(Project a, ts(Watermark(x)))  =>  WindowAggregate(Project a, ts, $watermark(Watermark emit(x)))
 func (r *rewriter) addRowWatermark(root *Node) *Node {
+	c := &watermarkCarrier{done: map[*Node]carried{}}
 	return bottomUp(root, func(n *Node) *Node {
 		switch op := n.Op.(type) {
 		case *WindowAggregate:
-			if in, col := carryWatermark(n.in()); col >= 0 && !op.Window.ProcTime {
-				c := *op
-				c.RowWatermark = col
-				return newNode(&c, n.Schema, in)
+			if in, col := c.carry(n.in()); col >= 0 && !op.Window.ProcTime {
+				w := *op
+				w.RowWatermark = col
+				return newNode(&w, n.Schema, in)
 			}
 		case *SessionExpand:
-			if in, col := carryWatermark(n.in()); col >= 0 && !op.Window.ProcTime {
-				c := *op
-				c.RowWatermark = col
+			if in, col := c.carry(n.in()); col >= 0 && !op.Window.ProcTime {
+				s := *op
+				s.RowWatermark = col
 				width := len(n.in().Schema)
 				schema := append(slices.Clone(in.Schema), n.Schema[width:]...)
-				session := newNode(&c, schema, in)
+				session := newNode(&s, schema, in)
 				var exprs []expr.Expr // without the hidden column
 				for i, f := range schema {
 					if i != col {
@@ -39,32 +40,49 @@ func (r *rewriter) addRowWatermark(root *Node) *Node {
 			if op.Close < 0 {
 				break
 			}
-			if in, col := carryWatermark(n.in()); col >= 0 {
-				c := *op
-				c.RowWatermark = col
-				return newNode(&c, n.Schema, in)
+			if in, col := c.carry(n.in()); col >= 0 {
+				a := *op
+				a.RowWatermark = col
+				return newNode(&a, n.Schema, in)
 			}
 		}
 		return n
 	})
 }
 
-// carryWatermark returns n with the hidden column behind its others, and its position; -1 if no row of n can be late.
-func carryWatermark(n *Node) (*Node, int) {
+// watermarkCarrier remembers what carry made of the nodes that several use.
+type watermarkCarrier struct{ done map[*Node]carried }
+
+type carried struct {
+	node *Node
+	col  int
+}
+
+// carry returns n with the hidden column behind its others, and its position; -1 if no row of n can be late.
+func (c *watermarkCarrier) carry(n *Node) (*Node, int) {
+	if d, ok := c.done[n]; ok {
+		return d.node, d.col
+	}
+	node, col := c.build(n)
+	c.done[n] = carried{node, col}
+	return node, col
+}
+
+func (c *watermarkCarrier) build(n *Node) (*Node, int) {
 	switch op := n.Op.(type) {
 	case *Watermark:
-		c := *op
-		c.Emit = true
+		w := *op
+		w.Emit = true
 		schema := append(slices.Clone(n.Schema), types.Field{Name: hiddenWatermark, Type: types.TimestampType})
-		return newNode(&c, schema, n.in()), len(n.Schema)
+		return newNode(&w, schema, n.in()), len(n.Schema)
 	case *Filter:
-		in, col := carryWatermark(n.in())
+		in, col := c.carry(n.in())
 		if col < 0 {
 			return n, -1
 		}
 		return newFilter(in, op.Pred, op.OnError), col
 	case *Project:
-		in, col := carryWatermark(n.in())
+		in, col := c.carry(n.in())
 		if col < 0 {
 			return n, -1
 		}
@@ -72,7 +90,7 @@ func carryWatermark(n *Node) (*Node, int) {
 		like := append(slices.Clone(n.Schema), in.Schema[col])
 		return reproject(in, exprs, like, op.OnError), len(n.Schema)
 	case *WindowExpand:
-		in, col := carryWatermark(n.in())
+		in, col := c.carry(n.in())
 		if col < 0 {
 			return n, -1
 		}
@@ -82,17 +100,17 @@ func carryWatermark(n *Node) (*Node, int) {
 		exprs = append(slices.Delete(exprs, col, col+1), column(col, in.Schema[col]))
 		return reproject(expanded, exprs, append(slices.Clone(n.Schema), in.Schema[col]), DeadLetter), len(n.Schema)
 	case *Union:
-		return carryUnion(n)
+		return c.union(n)
 	}
 	return n, -1
 }
 
-// carryUnion carries the column through all inputs; where rows cannot be late it is NULL.
-func carryUnion(n *Node) (*Node, int) {
+// union carries the column through all inputs; where rows cannot be late it is NULL.
+func (c *watermarkCarrier) union(n *Node) (*Node, int) {
 	inputs := make([]*Node, len(n.Inputs))
 	found := false
 	for i, in := range n.Inputs {
-		carried, col := carryWatermark(in)
+		carried, col := c.carry(in)
 		found = found || col >= 0
 		if col < 0 {
 			exprs := append(columnExprs(in.Schema), &expr.Literal{Base: expr.Base{T: types.TimestampType}})
