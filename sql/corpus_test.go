@@ -11,7 +11,7 @@ import (
 
 // corpus returns the statements of testdata: the inputs of all golden scripts, and the smoke list.
 func corpus(t testing.TB) []string {
-	files, err := filepath.Glob("testdata/*.test")
+	files, err := filepath.Glob("testdata/*.txt")
 	require.NoError(t, err)
 	texts := append([]string(nil), smoke...)
 	for _, f := range files {

@@ -20,7 +20,7 @@ import (
 // Run with -rewrite to update the expected output.
 func TestGolden(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		if !strings.HasSuffix(path, ".test") {
+		if !strings.HasSuffix(path, ".txt") {
 			t.Skip("no script")
 		}
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {

@@ -119,7 +119,7 @@ func TestGrammarIsPostgreSQLs(t *testing.T) {
 	var pool []string
 	var queries [][]string
 	for _, name := range []string{"select", "expr", "precedence"} {
-		b, err := os.ReadFile(fmt.Sprintf("testdata/%s.test", name))
+		b, err := os.ReadFile(fmt.Sprintf("testdata/%s.txt", name))
 		require.NoError(t, err)
 		for _, line := range strings.Split(string(b), "\n") {
 			stmts, err := Parse(line)
