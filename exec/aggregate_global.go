@@ -28,6 +28,8 @@ type aggGlobal struct {
 	changes bool
 	ttl     int64
 	worker  int
+	// plainKeys: equal keys print alike, so those of the input will do for the output.
+	plainKeys bool
 
 	plain   *aggTable
 	windows *state.Windowed
@@ -58,7 +60,9 @@ type aggTable struct {
 type aggChunk struct {
 	t     *aggTable
 	slots []uint32
-	old   *aggRows // nil: none had a row
+	old   *aggRows      // nil: none had a row
+	keys  []arrow.Array // the groups' keys lie in these columns, at rows; nil: only in the table
+	rows  []uint32      // nil: all
 }
 
 // aggRows are the results of some groups.
@@ -89,6 +93,7 @@ func newAggGlobal(n *planner.Node, s aggShape, calls []planner.AggCall, emit pla
 	}
 	g := &aggGlobal{aggShape: s, env: env, out: n.Schema, changes: emit == planner.EmitChanges, ttl: ttl,
 		tables: map[int64]*aggTable{}, closed: math.MinInt64, byID: map[[2]int64]int{}}
+	g.plainKeys = len(s.keys) > 0 && onlyOneForm(s.keyTypes)
 	if ttl > 0 {
 		g.lanes++ // the clock of the last change
 	}
@@ -252,8 +257,13 @@ func (g *aggGlobal) merge(b *changelog.Batch, sel []uint32, t *aggTable) error {
 	g.first = t.hash.TouchAll(g.slots, g.first[:0])
 	if len(g.first) > 0 && (g.changes || !g.appendOnly || g.ttl > 0) {
 		c := aggChunk{t: t, slots: append([]uint32(nil), g.first...)}
-		if g.changes && len(g.added) < len(g.first) {
-			c.old = g.results(t, c.slots)
+		if g.changes {
+			if len(g.added) < len(g.first) {
+				c.old = g.results(t, c.slots)
+			}
+			if g.plainKeys {
+				c.keys, c.rows = keys.Cols, firstRows(g.slots, c.slots, sel)
+			}
 		}
 		g.chunks = append(g.chunks, c)
 	}
@@ -278,6 +288,36 @@ func (g *aggGlobal) merge(b *changelog.Batch, sel []uint32, t *aggTable) error {
 		}
 	}
 	return nil
+}
+
+// firstRows returns the rows at which each of the slots in first, which are in order, occurs for the first time; nil: all rows.
+func firstRows(slots, first, sel []uint32) []uint32 {
+	if len(first) == len(slots) {
+		return sel
+	}
+	rows := make([]uint32, 0, len(first))
+	for i, s := range slots {
+		if len(rows) < len(first) && s == first[len(rows)] {
+			row := uint32(i)
+			if sel != nil {
+				row = sel[i]
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// onlyOneForm reports whether values of the types that are equal print alike.
+func onlyOneForm(ts []types.Type) bool {
+	for _, t := range ts {
+		switch t.Kind {
+		case types.Bool, types.Int2, types.Int4, types.Int8, types.Text, types.Bytea, types.Date, types.Time, types.Timestamp, types.TimestampTZ:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // results computes the rows of groups.
@@ -396,7 +436,7 @@ func (g *aggGlobal) difference(ctx *Context, c *aggChunk, now *aggRows, emit Emi
 	if len(minus)+len(plus) == 0 {
 		return nil
 	}
-	lead := g.lead(c.t, c.slots)
+	lead := g.lead(c)
 	if len(minus) > 0 {
 		b := &changelog.Batch{Cols: append(lead[:len(lead):len(lead)], old.cols...), N: n, Weights: repeated(-1, n)}
 		emit(selected(b, minus))
@@ -427,7 +467,7 @@ func (g *aggGlobal) rejectGroups(ctx *Context, c *aggChunk, old, now *aggRows) e
 	if now.errs == nil && (old == nil || old.errs == nil) {
 		return nil
 	}
-	keys := g.keyBatch(c.t, c.slots)
+	keys := &changelog.Batch{Cols: g.lead(c), N: len(c.slots)}
 	for i := range c.slots {
 		was := wasFailing(i)
 		var is *types.Error
@@ -450,13 +490,20 @@ func (g *aggGlobal) rejectGroups(ctx *Context, c *aggChunk, old, now *aggRows) e
 
 func (g *aggGlobal) keySchema() types.Schema { return g.out[:len(g.out)-len(g.uses)] }
 
-func (g *aggGlobal) keyBatch(t *aggTable, slots []uint32) *changelog.Batch {
-	return &changelog.Batch{Cols: g.lead(t, slots), N: len(slots)}
-}
-
 // lead returns the output columns before the aggregates.
-func (g *aggGlobal) lead(t *aggTable, slots []uint32) []arrow.Array {
-	cols := t.hash.Keys(slots)
+func (g *aggGlobal) lead(c *aggChunk) []arrow.Array {
+	t, slots := c.t, c.slots
+	var cols []arrow.Array
+	switch {
+	case c.keys == nil:
+		cols = t.hash.Keys(slots)
+	case c.rows == nil:
+		cols = c.keys
+	default:
+		for _, k := range c.keys {
+			cols = append(cols, changelog.TakeArray(k, c.rows))
+		}
+	}
 	if g.slicer == nil {
 		return cols
 	}

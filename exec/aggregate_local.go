@@ -28,6 +28,7 @@ type aggLocal struct {
 	last    *localGroups
 	carries []int
 
+	dense   denseGroups
 	slots   []uint32
 	added   []uint32
 	lane    [][]int64 // scratch
@@ -305,11 +306,36 @@ func (l *aggLocal) take(b *changelog.Batch, g *localGroups, sel []uint32, emit E
 		return
 	}
 	l.open(g)
-	keys := state.KeyBatch{Cols: l.keyCols(b), N: b.N, Sel: sel}
-	l.slots = resize(l.slots, r.n)
 	before := g.hash.Len()
-	l.added = g.hash.FindOrInsert(keys, l.slots, l.added[:0])
+	dense := l.denseKeys(b)
+	lo, width, ok := int64(0), 0, false
+	if dense != nil {
+		lo, width, ok = span(dense, r)
+	}
+	switch {
+	case ok && l.local == 1:
+		l.countDense(g, r, dense, lo, width)
+	case ok:
+		l.slotsDense(g, r, dense, lo, width)
+	default:
+		l.slots = resize(l.slots, r.n)
+		l.added = g.hash.FindOrInsert(state.KeyBatch{Cols: l.keyCols(b), N: b.N, Sel: sel}, l.slots, l.added[:0])
+	}
+	if l.local > 1 || !ok {
+		l.accumulate(g, r)
+	}
 	fresh := g.hash.Len() - before
+	g.rows += int64(r.n)
+	if fresh > r.n/2 && r.n >= 1024 {
+		l.through = tryAgainRows
+	}
+	if g.hash.Len() >= maxLocalGroups {
+		l.send(g, emit)
+	}
+}
+
+// accumulate adds the rows to the groups in l.slots.
+func (l *aggLocal) accumulate(g *localGroups, r *rowSet) {
 	if r.w == nil {
 		col := g.cols[0]
 		for _, s := range l.slots {
@@ -326,13 +352,6 @@ func (l *aggLocal) take(b *changelog.Batch, g *localGroups, sel []uint32, emit E
 	for i := range l.uses {
 		u := &l.uses[i]
 		u.acc.merge(lanesOf(u, g.cols), l.slots, lanesOf(u, l.header))
-	}
-	g.rows += int64(r.n)
-	if fresh > r.n/2 && r.n >= 1024 {
-		l.through = tryAgainRows
-	}
-	if g.hash.Len() >= maxLocalGroups {
-		l.send(g, emit)
 	}
 }
 

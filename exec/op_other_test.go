@@ -78,11 +78,11 @@ func TestAggregateTTL(t *testing.T) {
 	}}
 	for _, run := range opRuns {
 		res := runOp(t, c, run)
-		require.Equal(t, []string{"+1 1|2|2\n+1 2|1|1", "+1 1|2|2\n+1 2|2|1", "+1 2|2|1", "+1 1|1|1\n+1 2|2|1", ""}, texts(res.perEpoch), run.name)
+		require.Equal(t, []string{"+1 1|2|2\n+1 2|1|1", "+1 1|2|2\n+1 2|2|1", "+1 2|2|1", "+1 1|1|1\n+1 2|2|1", ""}, bagTexts(res.perEpoch), run.name)
 	}
 }
 
-func texts(bags []bag) (out []string) {
+func bagTexts(bags []bag) (out []string) {
 	for _, b := range bags {
 		out = append(out, b.String())
 	}
@@ -156,7 +156,7 @@ func TestEmitEvery(t *testing.T) {
 	}
 	for _, run := range opRuns {
 		res := runOp(t, c, run)
-		require.Equal(t, []string{"", "", "+1 1|b\n+1 NULL|NULL\n+2 2|c", "+1 1|b\n+1 NULL|NULL\n+2 2|c", "+1 NULL|NULL\n+2 2|c"}, texts(res.perEpoch), run.name)
+		require.Equal(t, []string{"", "", "+1 1|b\n+1 NULL|NULL\n+2 2|c", "+1 1|b\n+1 NULL|NULL\n+2 2|c", "+1 NULL|NULL\n+2 2|c"}, bagTexts(res.perEpoch), run.name)
 	}
 }
 
@@ -189,10 +189,10 @@ func TestFilterAndProjectReject(t *testing.T) {
 	}
 	for _, run := range opRuns {
 		res := runOp(t, &opCase{node: filter, epochs: epochs}, run)
-		require.Equal(t, []string{"+1 6|2\n+1 8|2", "+1 8|2"}, texts(res.perEpoch), run.name)
+		require.Equal(t, []string{"+1 6|2\n+1 8|2", "+1 8|2"}, bagTexts(res.perEpoch), run.name)
 		require.Equal(t, "+1 error: division by zero", res.rejected.String())
 		res = runOp(t, &opCase{node: project, epochs: epochs}, run)
-		require.Equal(t, []string{"+1 1|1\n+1 3|6\n+1 4|8", "+1 1|1\n+1 4|8\n+1 NULL|NULL"}, texts(res.perEpoch), run.name)
+		require.Equal(t, []string{"+1 1|1\n+1 3|6\n+1 4|8", "+1 1|1\n+1 4|8\n+1 NULL|NULL"}, bagTexts(res.perEpoch), run.name)
 		require.Equal(t, "+1 error: division by zero", res.rejected.String())
 		res = runOp(t, &opCase{node: move, epochs: epochs[:1]}, run)
 		require.Equal(t, "+1 0|1|0\n+1 0|5|0\n+1 1|1|1\n+1 2|6|2\n+1 2|8|2", res.sum.String(), run.name)
@@ -315,7 +315,7 @@ func TestFloatSpecials(t *testing.T) {
 	for _, run := range opRuns {
 		res := runOp(t, c, run)
 		require.Equal(t, []string{"+1 1|1.6|0.8|0.49|0.1|1.5", "+1 1|Infinity|Infinity|NaN|0.1|Infinity",
-			"+1 1|NaN|NaN|NaN|-Infinity|Infinity", "+1 1|NaN|NaN|NaN|0.1|NaN", "+1 1|1.6|0.8|0.49|0.1|1.5"}, texts(res.perEpoch), run.name)
+			"+1 1|NaN|NaN|NaN|-Infinity|Infinity", "+1 1|NaN|NaN|NaN|0.1|NaN", "+1 1|1.6|0.8|0.49|0.1|1.5"}, bagTexts(res.perEpoch), run.name)
 	}
 }
 
@@ -335,7 +335,7 @@ func TestSumOverflowIsRepaired(t *testing.T) {
 	for _, run := range opRuns {
 		c.epochs = c.epochs[:3]
 		res := runOp(t, c, run)
-		require.Equal(t, []string{"+1 7|" + huge.String(), "", ""}, texts(res.perEpoch), run.name)
+		require.Equal(t, []string{"+1 7|" + huge.String(), "", ""}, bagTexts(res.perEpoch), run.name)
 		require.Equal(t, "+1 error: numeric value out of range: more than 38 digits", res.rejected.String())
 		c.epochs = c.epochs[:4]
 		res = runOp(t, c, run)
