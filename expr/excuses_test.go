@@ -65,7 +65,14 @@ var ownSamples = map[string]map[int][]string{
 	"to_timestamp":     {0: {"NULL", "0", "1284352323", "-1.5", "1e20", "NaN", "Infinity", "-Infinity", "1700000000.123456"}},
 	"date_bin":         {0: {"NULL", "15 minutes", "1 day", "1 mon", "-1 hour", "0", "1 day 2 hours"}},
 	"overlaps":         {},
-	"width_bucket":     {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
+	"to_char(timestamp without time zone,text)": {1: timeTemplates}, "to_char(timestamp with time zone,text)": {1: timeTemplates},
+	"to_char(interval,text)": {1: timeTemplates},
+	"to_char(integer,text)":  {0: {"NULL", "0", "7", "-1", "12", "485", "-485", "2147483647", "3999", "1234567"}, 1: numberTemplates}, "to_char(bigint,text)": {1: numberTemplates},
+	"to_char(numeric,text)":          {0: {"NULL", "0", "0.1", "-0.1", "-125.8", "148.5", "3148.5", "12.45", "485", "NaN", "Infinity", "-Infinity", "1234567.891", "0.05", "482", "-482", "0.00032"}, 1: numberTemplates},
+	"to_char(double precision,text)": {0: {"NULL", "0", "0.1", "-0.1", "-125.8", "148.5", "NaN", "Infinity", "-Infinity", "1234567.891", "1e20", "482.9"}, 1: numberTemplates},
+	"to_char(real,text)":             {0: {"NULL", "0", "0.1", "-0.1", "-125.8", "148.5", "NaN", "-Infinity", "1234567.9", "1e20"}, 1: numberTemplates},
+	"to_date":                        {0: timeTexts, 1: timeInputs}, "to_timestamp(text,text)": {0: timeTexts, 1: timeInputs},
+	"width_bucket": {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
 }
 
 // excused reports whether a difference is one that we want, with the reason.
@@ -83,6 +90,15 @@ func excused(o *Overload, sql, got, want string) bool {
 		return true // PostgreSQL cuts before it checks the range
 	case strings.Contains(sql, "294246-12-31") && got == "ERROR "+string(types.CodeDatetimeOverflow):
 		return true // timestamps end in 294247 here, for PostgreSQL 30 years later; and it wraps in differences
+	case o.ID == "to_char(interval,text)" && strings.Contains(sql, "I"):
+		return true // ISO weeks of an interval mean nothing
+	case o.Name == "width_bucket" && want == "-2147483648", strings.Contains(sql, "178000000 years") && o.Name == "to_char",
+		o.Name == "to_char" && strings.Contains(sql, "V"):
+		return true // PostgreSQL 15 overflows
+	case o.ID == "date_part(text,date)" && strings.Contains(sql, "5874897"):
+		return true // PostgreSQL goes through timestamp, which ends earlier
+	case strings.Contains(sql, "NaN") && strings.Contains(strings.ToLower(sql), "999th"):
+		return true // PostgreSQL wants a digit before the ordinal
 	case o.Name == "make_interval" && strings.Contains(sql, "1e18"):
 		return true // PostgreSQL 15 overflows
 	case (o.Name == "extract" || o.Name == "date_part") && strings.Contains(sql, "infinity") && strings.Contains(sql, "timezone"):
@@ -132,3 +148,14 @@ var regexSamples = map[int][]string{
 var fieldSamples = []string{"NULL", "year", "month", "day", "hour", "minute", "second", "milliseconds", "microseconds", "week", "quarter", "decade", "century", "millennium", "dow", "isodow", "doy", "isoyear", "julian", "epoch", "timezone", "timezone_hour", "HOUR", "bogus", ""}
 
 var zoneSamples = []string{"NULL", "UTC", "America/New_York", "europe/paris", "Asia/Kolkata", "CET", "+03", "-08:00", "bogus", "EST"}
+
+var timeTemplates = []string{"NULL", "", "YYYY-MM-DD HH24:MI:SS", "HH12:MI:SS AM", "HH:MI am", "Day, DD  HH12:MI:SS", "FMDay, FMDD Month", "DAY day Dy DY dy", "Month MONTH month Mon MON mon",
+	"DDD DD D ID IDDD", "WW W IW", "CC J Q", "YYYY YYY YY Y Y,YYY", "IYYY IYY IY I", "RM rm FMRM", "TZ tz TZH TZM OF", "MS US FF1 FF3 FF6", "SSSS SSSSS", "BC AD b.c. A.D.", "p.m. P.M.",
+	"DDth DDTH FMDDth", "\"T\"HH24", "FMHH24:FMMI", "yyyy-mm-dd hh24:mi", "\\\"x", "a\"b\\\"c\"d", "DDD \"of\" YYYY", "HH24MISS", "Q\"Q\"", "fmDD mon", "FXYYYY", "TMMonth", "D th", "MMM", "HHH"}
+
+var numberTemplates = []string{"NULL", "", "999", "9999", "0999", "99.99", "999.999", "FM999.999", "FM990.9", "9.99", "0.9", "FM0.9", "9 9 9", "9,999", "9G999", "999D9", "S999", "999S", "MI999", "999MI", "FM999MI", "PL999", "SG999",
+	"999PR", "FM999PR", "RN", "FMRN", "rn", "999th", "999TH", "\"Good number:\"999", "99V9", "9.99EEEE", "L999", "B999", "000.00", "FM000.00", "FM9.99", ".99", "FM.99", "S9.9", "9.9S", "99,9,9", "FM9,999,999.999", "9SG9", "999.99.9", "S9S", "x9x", "0", "FM0000", "9990.0", "999.", "FM999."}
+
+var timeTexts = []string{"NULL", "2000-12-05", "05 Dec 2000", "2000-12-05 13:05:07", "20001205", "20001205130507", "12:05 PM", "1/2/99", "  2000  -  12 - 05", "2000", "2000-13-05", "2000-02-30", "abc", "December 5, 2000", "44-03-15 BC", "2000-340", "2000-W49-2", "13:05:07.25", "2000/12/05", "5th Dec 2000", ""}
+
+var timeInputs = []string{"NULL", "YYYY-MM-DD", "DD Mon YYYY", "YYYY-MM-DD HH24:MI:SS", "YYYYMMDD", "YYYYMMDDHH24MISS", "HH12:MI PM", "MM/DD/YY", "YYYY", "Month DD, YYYY", "YYYY-MM-DD BC", "YYYY-DDD", "IYYY-\"W\"IW-ID", "HH24:MI:SS.MS", "HH24:MI:SS.US", "DDth Mon YYYY", "YYYY MM DD", "FMYYYY-FMMM-FMDD", "yyyy-mm-dd", "YYYY/MM/DD"}

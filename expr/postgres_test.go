@@ -196,7 +196,7 @@ func TestPostgresOverloads(t *testing.T) {
 	}
 	var jobs []job
 	var exprs []string
-	limit := 150
+	limit := 400
 	if testing.Short() {
 		limit = 30
 	}

@@ -30,6 +30,7 @@ func newBuiltin() *Registry {
 	t.pattern()
 	t.bytes()
 	t.datetime()
+	t.format()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }
