@@ -18,8 +18,8 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
-// WriteOptions are the options of FORMAT PARQUET in a sink; reading has none.
-var WriteOptions = []types.OptionSpec{
+// SinkOptions are the options of the format in a sink; a source has none.
+var SinkOptions = []types.OptionSpec{
 	{Name: "compression", Kind: types.OptEnum, Enum: []string{"zstd", "snappy", "gzip", "none"}, Default: "zstd", Doc: "the codec of the column chunks"},
 	{Name: "row_group_rows", Kind: types.OptInt, Default: "131072", Doc: "rows of a row group"},
 }
@@ -30,8 +30,8 @@ type EncoderOptions struct {
 	RowGroupRows int    // 0: 131,072
 }
 
-// EncoderOptionsFrom reads the options of FORMAT PARQUET.
-func EncoderOptionsFrom(o types.Options) EncoderOptions {
+// EncoderOptionsOf reads the options.
+func EncoderOptionsOf(o types.Options) EncoderOptions {
 	return EncoderOptions{Compression: o.String("compression"), RowGroupRows: int(o.Int("row_group_rows"))}
 }
 
