@@ -9,11 +9,14 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
+// codeUndefinedSchema is PostgreSQL's SQLSTATE of a schema that does not exist.
+const codeUndefinedSchema types.Code = "3F000"
+
 // call binds a function call: an aggregate, a window of GROUP BY, a special form or a scalar function.
 func (b *exprBinder) call(x *sql.FuncCall) (expr.Expr, error) {
 	name := strings.ToLower(x.Name.Last().Name)
 	if q := x.Name.Qualifier(); len(q) > 0 && q[len(q)-1].Name != "pg_catalog" {
-		return nil, types.Errorf(types.CodeUndefinedFunction, "schema %q has no functions", joinIdents(q)).At(x.Name.Span())
+		return nil, types.Errorf(codeUndefinedSchema, "schema %q does not exist", joinIdents(q)).At(x.Name.Span())
 	}
 	if x.Over != nil {
 		return nil, types.NotSupported(x.Span(), "window functions (OVER)")
@@ -53,7 +56,8 @@ func plainCall(name string, x *sql.FuncCall) error {
 	wrong := ""
 	switch {
 	case x.Star:
-		return types.Errorf(types.CodeWrongObjectType, "%s(*) specified, but %s is not an aggregate function", name, name).At(x.Span())
+		return types.Errorf(types.CodeUndefinedFunction, "function %s() does not exist", name).At(x.Span()).
+			WithHint("%s is not an aggregate function: name its arguments", name)
 	case x.Distinct:
 		wrong = "DISTINCT"
 	case len(x.OrderBy) > 0:

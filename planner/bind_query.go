@@ -254,6 +254,13 @@ func (b *binder) orderByOutput(rel *relation, order []sql.OrderItem) ([]SortKey,
 		if err != nil {
 			return nil, err
 		}
+		if ref, ok := o.X.(*sql.ColumnRef); ok && col < 0 {
+			sc := &scope{}
+			sc.addRelation("", rel.node.Schema[:rel.visible], nil)
+			if _, err := sc.lookup(ref); err != nil {
+				return nil, err
+			}
+		}
 		if col < 0 {
 			return nil, types.NotSupported(o.Span(), "expressions in ORDER BY of VALUES, TABLE and set operations").
 				WithHint("order by the name or the position of an output column")

@@ -322,7 +322,7 @@ func TestRewritesKeepTheAnswer(t *testing.T) {
 	base, err := types.ParseTimestamp("2020-01-01 00:00:00")
 	require.NoError(t, err)
 	windowed := 0
-	for seed := range int64(500) {
+	for seed := range int64(300) {
 		q := queryMaker{rand.New(rand.NewSource(seed))}
 		ref := &reference{tables: map[string][]refRow{}}
 		for _, name := range []string{"t", "u"} {
