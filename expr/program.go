@@ -158,8 +158,9 @@ type operation interface {
 // aliasing is an operation whose value may share the memory of some of its arguments.
 type aliasing interface{ aliased() []*node }
 
-// eval returns the value for at least the rows of s. The value's memory stays as it is until the next batch, unless the node is
-// asked for a scope that is not part of the last one; see DESIGN note in doc.go.
+// eval returns the value for at least the rows of s. Its memory stays as it is until the next batch, or until the node is asked
+// for a scope that is not part of the one it was computed for. That is safe: who uses the value does so under a scope within that
+// one, and all that is computed meanwhile is wanted for scopes within too; what outlives its scope (a branch of CASE) is copied.
 func (n *node) eval(p *Program, s *scope) *vec {
 	if n.gen == p.gen && s.within(n.scope) {
 		return n.value
