@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -87,7 +88,7 @@ func newValueAcc(c *planner.AggCall, agg *expr.Aggregate, s *aggShape, _ int) (v
 			m.order = nil
 		}
 		m.prepare(s, keepNulls)
-		return &endValue{valueTable: m, last: agg.Kind == expr.Max || agg.Kind == expr.LastValue}, nil
+		return &endValue{valueTable: m, last: agg.Kind == expr.Max || agg.Kind == expr.LastValue, only: s.appendOnly}, nil
 	case expr.StringAgg, expr.ArrayAgg:
 		m.prepare(s, agg.Kind == expr.ArrayAgg)
 		return &listValue{valueTable: m, distinct: c.Distinct, array: agg.Kind == expr.ArrayAgg, out: c.T}, nil
@@ -207,6 +208,16 @@ func (m *valueTable) rows(r *sideRun) *rowSet {
 
 // each adds the values of a run to the multiset and calls f (if not nil) with the number before and after.
 func (m *valueTable) each(r *sideRun, f func(i int, before, after int64)) {
+	m.eachKey(r, func(i int, w int64, key []byte) {
+		before, after := m.add(key, w)
+		if f != nil {
+			f(i, before, after)
+		}
+	})
+}
+
+// eachKey calls f with the encoded row and the weight of each value of a run.
+func (m *valueTable) eachKey(r *sideRun, f func(i int, w int64, key []byte)) {
 	set := m.rows(r)
 	used := m.arg.used(set)
 	m.bound = append(m.bound[:0], r.keys.Cols...)
@@ -225,10 +236,7 @@ func (m *valueTable) each(r *sideRun, f func(i int, before, after int64)) {
 			}
 		}
 		m.key = m.enc.Append(m.key[:0], set.row(i))
-		before, after := m.add(m.key, w)
-		if f != nil {
-			f(i, before, after)
-		}
+		f(i, w, m.key)
 	}
 }
 
@@ -291,10 +299,37 @@ func (m *valueTable) builders() []array.Builder {
 	return out
 }
 
-// endValue computes min, max, any_value, first_value and last_value: the first or last value of the group.
+// endValue computes min, max, any_value, first_value and last_value: the first or last value of the group. Of input that only grows
+// it keeps that value alone.
 type endValue struct {
 	*valueTable
 	last bool
+	only bool // the input is append-only
+
+	group []byte
+}
+
+func (e *endValue) update(r *sideRun, cols []*state.I64Column) error {
+	if !e.only {
+		return e.valueTable.update(r, cols)
+	}
+	e.eachKey(r, func(i int, w int64, key []byte) {
+		e.group = e.enc.AppendPrefix(e.group[:0], e.set.row(i), len(e.bound)-len(e.cols))
+		var c state.Cursor
+		if e.last {
+			c = e.table.SeekPrefixLast(e.group)
+		} else {
+			c = e.table.Seek(e.group)
+		}
+		if c.Valid() && c.HasPrefix(e.group) {
+			if o := bytes.Compare(key, c.Key()); o == 0 || (o > 0) != e.last {
+				return
+			}
+			e.table.Delete(c.Slot())
+		}
+		e.add(key, w)
+	})
+	return nil
 }
 
 func (e *endValue) finish(g *sideGroups, _ [][]int64, _ func(int, *types.Error)) arrow.Array {

@@ -147,3 +147,44 @@ func BenchmarkLinear(b *testing.B) {
 	b.Run("filter", func(b *testing.B) { benchOp(b, filter, batches, 4) })
 	b.Run("project", func(b *testing.B) { benchOp(b, project, batches, 4) })
 }
+
+// BenchmarkAggregateMemory reports the peak resident memory a key of an unbounded count by ten million bigint keys, less that of
+// the process before.
+func BenchmarkAggregateMemory(b *testing.B) {
+	const keys = 10_000_000
+	resident := func() float64 {
+		var u unix.Rusage
+		require.NoError(b, unix.Getrusage(unix.RUSAGE_SELF, &u))
+		return float64(u.Maxrss) * 1024
+	}
+	op := &planner.Aggregate{Keys: []int{0}, Aggs: []planner.AggCall{callOf(benchInput, "count")}, Close: -1, RowWatermark: -1}
+	n := aggNode(inputNode(benchInput, true), op)
+	for range b.N {
+		before := resident()
+		o, err := NewOperator(n, &Env{})
+		require.NoError(b, err)
+		tables := &workerTables{of: &testTables{}, workers: 1, live: map[string]stateTable{}}
+		require.NoError(b, o.Open(&OpenContext{Workers: 1, Tables: tables}))
+		emit := func(*changelog.Batch) {}
+		ctx := &Context{Watermark: changelog.MinWatermark}
+		const rows = 32 << 10
+		key := uint64(0)
+		for at := 0; at < keys; at += rows {
+			auction := make([]int64, rows)
+			for i := range auction {
+				key++
+				auction[i] = int64(key * 0x9e3779b97f4a7c15)
+			}
+			c := int64Array(types.Int8Type, auction, nil)
+			require.NoError(b, o.Process(ctx, 0, &changelog.Batch{N: rows, Cols: []arrow.Array{c, c, c, c}}, emit))
+			if at/rows%4 == 3 {
+				_, err := o.EndEpoch(ctx, emit)
+				require.NoError(b, err)
+				for _, t := range tables.live {
+					t.Delta()
+				}
+			}
+		}
+		b.ReportMetric((resident()-before)/keys, "B/key")
+	}
+}
