@@ -78,14 +78,18 @@ func (s *Source) OpenPartition(_ context.Context, partition string, from sources
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{src: s, partition: partition, pos: pos}
+	files, err := s.list()
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{src: s, partition: partition, pos: pos, bySeen: s.cfg.Watch || pos.Seen != nil, queue: files}
 	if s.cfg.Watch {
+		r.pos = pos.bySeen(files)
 		if r.watch, err = newWatcher(s.watchedDirs()); err != nil {
 			return nil, err
 		}
-	} else if r.queue, err = s.list(); err != nil {
-		return nil, err
 	}
+	r.at = r.pos.encode()
 	return r, nil
 }
 
@@ -95,6 +99,9 @@ func (s *Source) Close() error { return nil }
 // list returns the files that match now, sorted by name.
 func (s *Source) list() ([]string, error) {
 	path := s.cfg.Path
+	if path == "" {
+		return nil, types.Errorf(types.CodeInvalidParameter, "the path of a file source is empty")
+	}
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir():
@@ -127,7 +134,7 @@ func (s *Source) list() ([]string, error) {
 		}
 		return nil, ioError("open", path, err)
 	}
-	files, err := doublestar.FilepathGlob(path, doublestar.WithFilesOnly())
+	files, err := doublestar.FilepathGlob(path, doublestar.WithFilesOnly(), doublestar.WithNoHidden())
 	if err != nil {
 		return nil, types.Errorf(types.CodeInvalidParameter, "path %q is not a glob: %v", path, err)
 	}
@@ -139,7 +146,7 @@ func (s *Source) list() ([]string, error) {
 	return files, nil
 }
 
-// hidden files are being written or are none of the user's data.
+// hidden files are being written or are none of the user's data. Wildcards of globs match none that begin with a dot either.
 func hidden(name string) bool { return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") }
 
 // watchedDirs are the directories whose events may mean new data.

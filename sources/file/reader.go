@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/streamsql/streamsql/sources"
+	"github.com/streamsql/streamsql/sources/records"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -22,13 +24,16 @@ type reader struct {
 	src       *Source
 	partition string
 	pos       position
-	queue     []string // files still to look at, in order
-	watch     *watcher // nil: not watched
+	bySeen    bool             // the position tells files apart, not only the last one
+	at        sources.Position // pos encoded
+	queue     []string         // files still to look at, in order
+	watch     *watcher         // nil: not watched
 
 	// The current file.
 	path   string
 	in     *stream
 	blocks *blockFile
+	size   int64  // in bytes as it was opened
 	offset int64  // decompressed offset behind what was handed out
 	carry  []byte // read but not handed out: the beginning of a record
 	header bool   // the header was passed
@@ -79,7 +84,7 @@ func (r *reader) Read(ctx context.Context, maxBytes int) (sources.Chunk, sources
 // rejectFile makes one rejected record of a file that is not of its format.
 func (r *reader) rejectFile() sources.Chunk {
 	c := r.chunk(nil, 0)
-	c.bad = []sources.BadRecord{{Partition: r.partition, Position: describe(r.path, 0), Err: types.AsError(r.broken)}}
+	c.Bad = []sources.BadRecord{{Partition: r.partition, Position: describe(r.path, 0), Err: types.AsError(r.broken)}}
 	r.broken = nil
 	r.finish(c)
 	return c
@@ -89,12 +94,12 @@ func (r *reader) rejectFile() sources.Chunk {
 func (r *reader) readBlock() (sources.Chunk, error) {
 	i := int(r.offset)
 	if i >= r.blocks.Blocks() {
-		r.closeFile(true)
+		r.closeFile()
 		return nil, nil
 	}
-	c := r.chunk(nil, 1)
+	c := &blockChunk{Chunk: r.chunk(nil, 1), path: r.path, file: r.blocks, block: i}
 	r.blocks.refs.Add(1)
-	return &blockChunk{chunk: c, file: r.blocks, block: i}, nil
+	return c, nil
 }
 
 // nextFile opens the next file with something unread; false means that there is none now.
@@ -125,7 +130,7 @@ func (r *reader) nextFile() (bool, error) {
 		case r.watch != nil && code == types.CodeUndefinedFile:
 			r.path = "" // it vanished between listing and opening; nothing of it was promised
 		case code == types.CodeDataCorrupted && offset == 0 && r.watch != nil && !r.final:
-			r.giveUpForNow()
+			r.giveUpForNow(r.size)
 		case code == types.CodeDataCorrupted && offset == 0:
 			r.broken = err
 			return true, nil
@@ -138,7 +143,7 @@ func (r *reader) nextFile() (bool, error) {
 
 // progress returns where to go on in path, and false when nothing can be unread.
 func (r *reader) progress(path string) (int64, bool) {
-	if r.watch == nil {
+	if !r.bySeen {
 		switch {
 		case path < r.pos.File:
 			return 0, false
@@ -151,7 +156,7 @@ func (r *reader) progress(path string) (int64, bool) {
 	if offset == done {
 		return 0, false
 	}
-	if begun && r.src.cfg.Records != nil && kind(path, r.src.cfg.Compression) == "none" {
+	if begun && r.watch != nil && r.grows(path) {
 		info, err := os.Stat(path)
 		return offset, err == nil && info.Size() != offset // a file cut short is an error that open reports
 	}
@@ -170,7 +175,7 @@ func (r *reader) isStuck(path string) bool {
 		return true
 	}
 	if info.Size() == size {
-		if r.src.cfg.Records != nil && kind(path, r.src.cfg.Compression) == "none" || time.Since(info.ModTime()) < settled {
+		if r.grows(path) || time.Since(info.ModTime()) < settled {
 			return true
 		}
 		r.final = true
@@ -179,8 +184,18 @@ func (r *reader) isStuck(path string) bool {
 	return false
 }
 
+// grows reports whether records may be appended to the file, when it is watched.
+func (r *reader) grows(path string) bool {
+	return r.src.cfg.Records != nil && kind(path, r.src.cfg.Compression) == "none"
+}
+
 func (r *reader) open(path string, offset int64) error {
 	r.path, r.offset, r.carry, r.header = path, offset, nil, offset > 0
+	info, err := os.Stat(path)
+	if err != nil {
+		return ioError("open", path, err)
+	}
+	r.size = info.Size()
 	if r.src.cfg.Blocks != nil {
 		b, err := openBlockFile(r.src.cfg.Blocks, path)
 		r.blocks = b
@@ -222,24 +237,23 @@ func (r *reader) readRecords(maxBytes int) (sources.Chunk, error) {
 	format := r.src.cfg.Records
 	buf := append(make([]byte, 0, len(r.carry)+maxBytes), r.carry...)
 	r.carry = nil
+	start := 0 // of the records in buf
 	for {
 		eof, readErr := r.fill(&buf, maxBytes)
 		if errors.Is(readErr, io.ErrUnexpectedEOF) && r.watch != nil && !r.final {
-			r.giveUpForNow() // compressed and still being written
+			r.giveUpForNow(r.size) // compressed and still being written
 			return nil, nil
 		}
-		atEOF := (eof || readErr != nil) && (r.watch == nil || r.in.compressed)
-		start := 0
+		atEOF := eof && (r.watch == nil || r.in.compressed)
 		if !r.header {
 			n, ok, err := format.HeaderBytes(buf, atEOF)
 			if err != nil {
 				return nil, headerError(r.path, err)
 			}
-			if !ok && !atEOF && !eof && len(buf) < maxRecord {
-				continue
-			}
 			if ok {
 				start, r.header = n, true
+			} else if !eof && readErr == nil && len(buf) < maxRecord {
+				continue
 			}
 		}
 		n := 0
@@ -247,31 +261,22 @@ func (r *reader) readRecords(maxBytes int) (sources.Chunk, error) {
 			n = format.Split(buf[start:], atEOF)
 		}
 		switch {
-		case n > 0:
-			data := buf[start : start+n : start+n]
-			r.carry = append([]byte(nil), buf[start+n:]...)
-			c := r.chunk(data, int64(start))
-			if readErr != nil {
-				c.bad = r.damage(readErr)
-				r.finish(c)
-			}
-			return c, nil
-		case readErr != nil:
-			c := r.chunk(nil, int64(len(buf)))
-			c.bad = r.damage(readErr)
+		case readErr != nil: // what follows the last whole record belongs to the damage
+			c := r.chunk(buf[start:start+n:start+n], int64(start))
+			c.Bad = r.damage(readErr, buf[start+n:])
 			r.finish(c)
 			return c, nil
-		case eof && atEOF:
-			r.closeFile(true)
+		case n > 0:
+			r.carry = append([]byte(nil), buf[start+n:]...)
+			return r.chunk(buf[start:start+n:start+n], int64(start)), nil
+		case atEOF:
+			r.closeFile()
 			return nil, nil
-		case eof && len(buf) > 0:
-			r.giveUpForNow() // the rest of the record is still to come
+		case eof: // what is missing of the record is still to come
+			r.giveUpForNow(r.offset + int64(len(buf)))
 			return nil, nil
-		case eof:
-			r.closeFile(false)
-			return nil, nil
-		case len(buf) > maxRecord:
-			return r.skipRecord(buf, start)
+		case len(buf)-start > maxRecord:
+			return r.skipRecord(buf, start), nil
 		}
 	}
 }
@@ -305,15 +310,16 @@ func (r *reader) fill(buf *[]byte, maxBytes int) (eof bool, err error) {
 	return false, err
 }
 
-// skipRecord rejects a record that is too long and goes on behind the next line end.
-func (r *reader) skipRecord(buf []byte, start int) (sources.Chunk, error) {
+// skipRecord rejects a record that is too long and goes on behind the next line end. It returns nil if the file grows and the line end is
+// still to come.
+func (r *reader) skipRecord(buf []byte, start int) sources.Chunk {
 	raw := append([]byte(nil), buf[start:start+rawKept]...)
 	skipped := int64(len(buf) - start)
 	var rest []byte
 	page := make([]byte, 1<<20)
 	for rest == nil {
 		n, err := r.in.r.Read(page)
-		if i := indexLine(page[:n]); i >= 0 {
+		if i := bytes.IndexByte(page[:n], '\n'); i >= 0 {
 			skipped += int64(i) + 1
 			rest = append([]byte{}, page[i+1:n]...)
 		} else {
@@ -323,61 +329,63 @@ func (r *reader) skipRecord(buf []byte, start int) (sources.Chunk, error) {
 			break
 		}
 	}
+	if rest == nil && r.watch != nil && !r.in.compressed {
+		r.giveUpForNow(r.offset + int64(start) + skipped)
+		return nil
+	}
+	bad := sources.BadRecord{
+		Partition: r.partition, Position: describe(r.path, r.offset+int64(start)), Raw: raw,
+		Err: types.Errorf(types.CodeInvalidText, "record of %d bytes is longer than the limit of %d", skipped, maxRecord),
+	}
 	c := r.chunk(nil, int64(start)+skipped)
 	r.carry = rest
-	c.bad = []sources.BadRecord{{
-		Partition: r.partition, Position: describe(r.path, c.start), Raw: raw,
-		Err: types.Errorf(types.CodeInvalidText, "record of %d bytes is longer than the limit of %d", skipped, maxRecord),
-	}}
-	return c, nil
-}
-
-func indexLine(b []byte) int {
-	for i, c := range b {
-		if c == '\n' {
-			return i
-		}
-	}
-	return -1
-}
-
-// chunk hands out data that stands behind skip bytes from the current offset, and moves on.
-func (r *reader) chunk(data []byte, skip int64) *chunk {
-	c := &chunk{src: r.src, partition: r.partition, path: r.path, start: r.offset + skip, data: data, from: r.pos.encode()}
-	r.offset += skip + int64(len(data))
-	r.pos = r.pos.with(r.watch != nil, r.path, r.offset)
-	c.to = r.pos.encode()
+	c.Bad = []sources.BadRecord{bad}
 	return c
 }
 
+// chunk hands out data that stands behind skip bytes from the current offset, and moves on.
+func (r *reader) chunk(data []byte, skip int64) *records.Chunk {
+	path := r.path
+	c := &records.Chunk{
+		Decoders: &r.src.decoders, Source: r.src.cfg.Name, Partition: r.partition, Describe: func(n int64) string { return describe(path, n) },
+		Start: r.offset + skip, Data: data, Begin: r.at,
+	}
+	r.offset += skip + int64(len(data))
+	r.moveTo(r.offset)
+	c.End = r.at
+	return c
+}
+
+func (r *reader) moveTo(offset int64) {
+	r.pos = r.pos.with(r.bySeen, r.path, offset)
+	r.at = r.pos.encode()
+}
+
 // finish makes c the last chunk of the current file.
-func (r *reader) finish(c *chunk) {
-	r.pos = r.pos.with(r.watch != nil, r.path, done)
-	c.to = r.pos.encode()
+func (r *reader) finish(c *records.Chunk) {
+	r.moveTo(done)
+	c.End = r.at
 	r.release()
 }
 
-// damage describes a stream that cannot be read further.
-func (r *reader) damage(err error) []sources.BadRecord {
-	return []sources.BadRecord{{Partition: r.partition, Position: describe(r.path, r.offset), Err: damaged(r.path, err)}}
+// damage describes a stream that cannot be read further, with the record that it broke off in.
+func (r *reader) damage(err error, raw []byte) []sources.BadRecord {
+	return []sources.BadRecord{{Partition: r.partition, Position: describe(r.path, r.offset),
+		Raw: bytes.Clone(raw[:min(len(raw), rawKept)]), Err: damaged(r.path, err)}}
 }
 
-// closeFile ends the current file; complete tells that nothing can be appended to it.
-func (r *reader) closeFile(complete bool) {
-	if complete {
-		r.pos = r.pos.with(r.watch != nil, r.path, done)
-	}
+// closeFile ends the current file, to which nothing can be appended.
+func (r *reader) closeFile() {
+	r.moveTo(done)
 	r.release()
 }
 
-// giveUpForNow closes a file that is still being written; it is looked at again when it has changed.
-func (r *reader) giveUpForNow() {
-	if info, err := os.Stat(r.path); err == nil {
-		if r.stuck == nil {
-			r.stuck = map[string]int64{}
-		}
-		r.stuck[r.path] = info.Size()
+// giveUpForNow closes a file that may still be written to; it is looked at again when its size is another than the one that was read.
+func (r *reader) giveUpForNow(size int64) {
+	if r.stuck == nil {
+		r.stuck = map[string]int64{}
 	}
+	r.stuck[r.path] = size
 	r.release()
 }
 
