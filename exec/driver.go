@@ -185,7 +185,7 @@ func (e *Engine) look() situation {
 		next = min(next, v.nextTimer)
 	}
 	s.ready = rows > 0
-	s.full = rows >= e.cfg.EpochRows || bytes >= e.cfg.EpochBytes/2
+	s.full = rows >= e.cfg.EpochRows || bytes >= e.epochBytes/2
 	if next != noTimer {
 		if next <= now {
 			s.due = true

@@ -671,3 +671,40 @@ func TestViewRetention(t *testing.T) {
 	stop(t, e)
 	require.NoError(t, st.Close())
 }
+
+// What pruning skipped moves the watermark as if it had been read.
+func TestSkippedRowsMoveTheWatermark(t *testing.T) {
+	w := newWorld()
+	f := newFeed(1, 1)
+	f.skip = map[int]int64{1: 50 * second}
+	w.feeds[1] = f
+	f.add("a", bid{1, 1, 1 * second, false}, bid{1, 1, 45 * second, false}, bid{1, 1, 2 * second, false})
+	timeOnly := scanNode(1)
+	wm := watermarkNode(timeOnly, planner.Watermark{Emit: true})
+	wm.Op.(*planner.Watermark).Expr = &expr.Column{Base: expr.Base{T: types.TimestampType}, Index: 2}
+	ident(wm)
+	e := startEngine(t, w.config(), JobSpec{ID: 10, Root: w.sinkNode(10, winNode(t, wm, planner.EmitOnClose), planner.Append)})
+	defer stop(t, e)
+	require.NoError(t, e.RunUntilIdle(testContext(t)))
+	require.Equal(t, []string{"(1,1970-01-01 00:00:00,1970-01-01 00:00:10,1,1) x1"}, w.media[10].text())
+	require.EqualValues(t, 50*second, e.Stats().Watermarks[0].SourceWM)
+	require.Equal(t, []RejectedStats{{ReasonLate, "bids1", 2}}, e.Stats().Rejected)
+}
+
+// An aggregation without keys has put its first row out before a second job comes: that job gets its own.
+func TestNoSharingAfterFirstOutput(t *testing.T) {
+	w := newWorld()
+	w.feeds[1] = newFeed(1, 1)
+	total := func() *planner.Node {
+		return ident(&planner.Node{Op: &planner.Aggregate{Aggs: []planner.AggCall{aggCall(t, "count", types.Int8Type)}, Close: -1, RowWatermark: -1},
+			Inputs: []*planner.Node{scanNode(1)}, Schema: types.Schema{{Name: "count", Type: types.Int8Type}}})
+	}
+	e := startEngine(t, w.config(), JobSpec{ID: 10, Root: w.sinkNode(10, total(), planner.Changelog)})
+	defer stop(t, e)
+	ctx := testContext(t)
+	require.NoError(t, e.RunUntilIdle(ctx))
+	require.NoError(t, e.AddJob(ctx, JobSpec{ID: 11, Root: w.sinkNode(11, total(), planner.Changelog)}))
+	require.NoError(t, e.RunUntilIdle(ctx))
+	require.Equal(t, []string{"(0) x1"}, w.media[10].text())
+	require.Equal(t, []string{"(0) x1"}, w.media[11].text())
+}

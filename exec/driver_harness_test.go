@@ -42,8 +42,9 @@ const feedDelay = 4 * second
 // per batches.
 type feed struct {
 	size, per int
-	nothing   bool // knows no positions inside chunks
-	limit     int  // rows of each partition that are there by now; 0: all
+	nothing   bool          // knows no positions inside chunks
+	skip      map[int]int64 // by row: the largest time of what was skipped before it
+	limit     int           // rows of each partition that are there by now; 0: all
 
 	mu      sync.Mutex
 	parts   []*feedPart
@@ -213,6 +214,7 @@ func (c *feedChunk) Decode() ([]Decoded, error) {
 			cols[3] = append(cols[3], r.ts-feedDelay)
 			o.rows = append(o.rows, c.from+at+i)
 		}
+		d.SkippedMax = changelog.Watermark(c.f.skip[c.from+at])
 		b := &changelog.Batch{N: len(o.rows), Origin: o}
 		for i, v := range cols {
 			b.Cols = append(b.Cols, feedColumn(bidSchema[i].Type, v))

@@ -132,6 +132,7 @@ type Engine struct {
 	stopping    *request
 	snapshots   map[planner.ObjectID]*state.Snapshot // of RunOnce: what ViewScans read; nil: the engine's views
 	subscribing *Subscription                        // of the ad-hoc job that is being installed
+	epochBytes  int64                                // the most an epoch takes in, by what memory is free
 	dropping    map[JobID]bool                       // in this alteration
 	starting    []*publisher                         // of this alteration, once all is installed
 	retired     sync.WaitGroup                       // publishers of dropped sinks
@@ -187,7 +188,7 @@ func Open(cfg Config) (*Engine, error) {
 	e := &Engine{
 		cfg: cfg, store: cfg.Store, run: newRunner(cfg.Workers, cfg.Check), meta: m, epoch: head.Epoch, clock: head.Clock, opened: head.Epoch,
 		requests: make(chan *request), waker: make(chan struct{}, 1), stopped: make(chan struct{}), running: make(chan struct{}),
-		jobs: map[JobID]*job{}, views: map[planner.ObjectID]*vertex{}, pins: map[planner.ObjectID]*pin{}, nextAdHoc: AdHoc,
+		epochBytes: cfg.EpochBytes, jobs: map[JobID]*job{}, views: map[planner.ObjectID]*vertex{}, pins: map[planner.ObjectID]*pin{}, nextAdHoc: AdHoc,
 		committed: head.Epoch, committedClock: head.Clock,
 	}
 	for _, w := range e.run.workers {
@@ -196,7 +197,9 @@ func Open(cfg Config) (*Engine, error) {
 	if err := e.openRejected(); err != nil {
 		return nil, err
 	}
+	e.run.clock = e.now()
 	e.in = newInputs(cfg.Workers, cfg.ReadAhead, cfg.ReadBytes, cfg.Clock, e.Wake, cfg.Logger)
+	e.checkMemory()
 	return e, nil
 }
 

@@ -55,10 +55,10 @@ func (e *Engine) takeIn(now int64) (rows int, bytes int64) {
 			continue
 		}
 		most := l.rate.allow(now, e.cfg.EpochRows-rows)
-		if most <= 0 || bytes >= e.cfg.EpochBytes {
+		if most <= 0 || bytes >= e.epochBytes {
 			continue
 		}
-		r, b := l.collect(most, e.cfg.EpochBytes-bytes)
+		r, b := l.collect(most, e.epochBytes-bytes)
 		l.rate.tokens -= float64(r)
 		rows, bytes = rows+r, bytes+b
 	}

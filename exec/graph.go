@@ -48,6 +48,8 @@ type vertex struct {
 	level   int
 	// fresh: EndEpoch must run in the next epoch whatever comes, because the vertex was just opened.
 	fresh bool
+	// restored: an earlier process left state.
+	restored bool
 	// active: this epoch reaches the vertex.
 	active bool
 	// dead: an error ended it; nothing goes in or out any more.

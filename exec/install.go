@@ -362,7 +362,11 @@ func (e *Engine) install(spec JobSpec, o *openings) error {
 		err = types.Errorf(types.CodeInternal, "the root of job %q is %T", spec.Name, spec.Root.Op)
 	}
 	if err != nil {
-		e.uninstall(spec.ID)
+		for _, k := range e.uninstall(spec.ID) {
+			if jm == nil {
+				delete(e.meta.Vertices, k.String())
+			}
+		}
 		if spec.Restore {
 			j.state, j.err = JobFailed, err
 			if jm != nil {
@@ -390,9 +394,10 @@ func (e *Engine) installAdHoc(s *Subscription, name string, root *planner.Node, 
 	return e.install(JobSpec{ID: s.id, Name: name, Root: root}, o)
 }
 
-// uninstall takes a job out of the graph again.
-func (e *Engine) uninstall(id JobID) {
+// uninstall takes a job out of the graph again and returns the keys of the vertices that are gone.
+func (e *Engine) uninstall(id JobID) (gone []vertexKey) {
 	for _, v := range e.run.g.remove(id) {
+		gone = append(gone, v.key)
 		e.closeVertex(v)
 		if m, ok := v.root.(*viewRoot); ok {
 			delete(e.views, m.op.Object)
@@ -412,6 +417,7 @@ func (e *Engine) uninstall(id JobID) {
 		}
 	}
 	delete(e.jobs, id)
+	return gone
 }
 
 // drop ends a job for ever: its tables and its outbox go. What its sink has not published yet is published in the background, if
@@ -558,7 +564,7 @@ func (in *installation) place(n *planner.Node, key vertexKey) uint64 {
 	p := in.inherited(n)
 	in.was = in.was || p != 0
 	for _, v := range in.e.run.g.vertices {
-		if p == 0 && v.leaf != nil && v.key.Op == n.ID && v.key.Job == key.Job && !v.dead.Load() && untouched(v) {
+		if p == 0 && v.leaf != nil && v.key.Op == n.ID && v.key.Job == key.Job && !v.dead.Load() && untouched(v) && in.silent(v.key.Place) {
 			p = v.key.Place
 		}
 	}
@@ -601,8 +607,21 @@ func (in *installation) inherited(n *planner.Node) uint64 {
 	return 0
 }
 
-// untouched reports whether a leaf has given nothing yet.
+// silent reports whether no vertex of a place has put anything out yet: an aggregation without keys does so before its first row.
+func (in *installation) silent(place uint64) bool {
+	for _, v := range in.e.run.g.vertices {
+		if v.key.Place == place && v.stats.rows.Load() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// untouched reports whether a leaf has given nothing yet, in this process or before.
 func untouched(v *vertex) bool {
+	if v.restored {
+		return false
+	}
 	switch l := v.leaf.(type) {
 	case *scanLeaf:
 		for _, p := range l.parts {
@@ -627,6 +646,7 @@ func (in *installation) make(v *vertex, inputs []*vertex) error {
 	var vm *vertexMeta
 	if v.key.Job < AdHoc || v.root != nil {
 		vm = e.meta.Vertices[v.key.String()]
+		v.restored = vm != nil
 	}
 	switch op := n.Op.(type) {
 	case *planner.Scan:
@@ -666,6 +686,9 @@ func (in *installation) make(v *vertex, inputs []*vertex) error {
 			v.in = below.out
 		} else {
 			return types.Errorf(types.CodeUndefinedTable, "view %q is not kept by this engine", op.Name)
+		}
+		if len(inputs) > 0 && inputs[0].dead.Load() {
+			return types.Errorf(types.CodeObjectInUse, "the query of view %q has failed", op.Name).WithHint("drop it and create it anew")
 		}
 		if !l.loaded {
 			l.snapshot = view.Pin()

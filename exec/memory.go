@@ -44,7 +44,7 @@ func (v *vertex) stateBytes() (n int64) {
 	return n
 }
 
-// checkMemory keeps the engine within its limit: the read-ahead gets a share of what is free; while outboxes fill the rest nothing
+// checkMemory keeps the engine within its limit: read-ahead and epochs get a share of what is free; while outboxes fill the rest nothing
 // is taken in; and when state alone does not fit, the job of the largest operator fails.
 func (e *Engine) checkMemory() {
 	if e.cfg.MemoryLimit <= 0 {
@@ -53,6 +53,7 @@ func (e *Engine) checkMemory() {
 	m := e.memory()
 	free := e.cfg.MemoryLimit - m.State - m.Outbox
 	e.in.setBudget(min(e.cfg.ReadAhead, max(free/4, int64(e.cfg.ReadBytes))))
+	e.epochBytes = min(e.cfg.EpochBytes, max(free/4, int64(e.cfg.ReadBytes)))
 	e.tooMuch = m.State+m.Outbox >= e.cfg.MemoryLimit && m.Outbox > 0
 	for m.State >= e.cfg.MemoryLimit {
 		v := e.largest()
