@@ -17,8 +17,9 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
-// feed is the input of one source of a script: it keeps all records, so that a restart reads on where it was.
-type feed struct {
+// Input is what is fed to one source of a script or a test: it keeps all records, so that a restart reads on where it was. It is safe for
+// concurrent use.
+type Input struct {
 	mu         sync.Mutex
 	partitions map[string][]string // records as JSON
 	order      []string
@@ -26,11 +27,13 @@ type feed struct {
 	changed    chan struct{} // closed and made anew when something was added
 }
 
-func newFeed() *feed {
-	return &feed{partitions: map[string][]string{"0": nil}, order: []string{"0"}, changed: make(chan struct{})}
+// NewInput returns a feed with the empty partition "0".
+func NewInput() *Input {
+	return &Input{partitions: map[string][]string{"0": nil}, order: []string{"0"}, changed: make(chan struct{})}
 }
 
-func (f *feed) add(partition string, records []string) {
+// Add appends records, which are JSON objects, to a partition.
+func (f *Input) Add(partition string, records []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.partitions[partition]; !ok {
@@ -40,14 +43,15 @@ func (f *feed) add(partition string, records []string) {
 	f.wake()
 }
 
-func (f *feed) end() {
+// End says that no more records come.
+func (f *Input) End() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ended = true
 	f.wake()
 }
 
-func (f *feed) wake() {
+func (f *Input) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
@@ -97,13 +101,14 @@ func records(text string) ([]string, error) {
 
 // source reads a feed with a projection.
 type source struct {
-	feed   *feed
+	feed   *Input
 	name   string
 	format formats.RecordFormat
 	batch  int // records per chunk; 0: all there are
 }
 
-func newSource(f *feed, name string, wanted types.Schema, batch int) *source {
+// Source reads the feed under a name. wanted are the columns of interest; batch is the most records of a read, 0: all there are.
+func (f *Input) Source(name string, wanted types.Schema, batch int) sources.Source {
 	return &source{feed: f, name: name, format: formatjson.New(wanted, formatjson.Config{}), batch: batch}
 }
 

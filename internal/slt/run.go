@@ -30,9 +30,9 @@ type Config struct {
 
 // Outcome is what running a script gave.
 type Outcome struct {
-	Failures []Failure
+	Failures  []Failure
 	Rewritten string // the script with new expectations, if Config.Rewrite
-	Steps    int
+	Steps     int
 }
 
 // Failure is an expectation that was not met.
@@ -52,7 +52,7 @@ var startClock = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 type runner struct {
 	cfg     Config
 	name    string
-	feeds   map[string]*feed
+	feeds   map[string]*Input
 	dir     string // of the state; a crash goes on in a copy
 	db      *streamsql.DB
 	subs    map[string]*subscription
@@ -80,7 +80,7 @@ func Run(ctx context.Context, name, src string, cfg Config) (*Outcome, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	r := &runner{cfg: cfg, name: name, dir: filepath.Join(dir, "0"), feeds: map[string]*feed{}, subs: map[string]*subscription{}, got: map[int][]string{}}
+	r := &runner{cfg: cfg, name: name, dir: filepath.Join(dir, "0"), feeds: map[string]*Input{}, subs: map[string]*subscription{}, got: map[int][]string{}}
 	r.clock.Store(startClock.UnixMicro())
 	if err := r.open(); err != nil {
 		return nil, err
@@ -141,12 +141,12 @@ func (r *runner) source(options map[string]string, wanted types.Schema) (sources
 	if name == "" {
 		return nil, types.Errorf(types.CodeInvalidParameter, `connector "feed" needs the option "feed": the name in the script's feed lines`)
 	}
-	return newSource(r.feed(name), name, wanted, r.cfg.BatchRows), nil
+	return r.feed(name).Source(name, wanted, r.cfg.BatchRows), nil
 }
 
-func (r *runner) feed(name string) *feed {
+func (r *runner) feed(name string) *Input {
 	if r.feeds[name] == nil {
-		r.feeds[name] = newFeed()
+		r.feeds[name] = NewInput()
 	}
 	return r.feeds[name]
 }
@@ -177,7 +177,7 @@ func (r *runner) step(ctx context.Context, i int, rec Record) error {
 		if len(rec.Args) == 2 {
 			partition = rec.Args[1]
 		}
-		r.feed(rec.Args[0]).add(partition, lines)
+		r.feed(rec.Args[0]).Add(partition, lines)
 		if err := r.db.WaitIdle(ctx); err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (r *runner) step(ctx context.Context, i int, rec Record) error {
 		}
 		return nil
 	case End:
-		r.feed(rec.Args[0]).end()
+		r.feed(rec.Args[0]).End()
 		return r.db.WaitIdle(ctx)
 	case Clock:
 		v, err := types.ParseText(types.TimestampType, strings.Join(rec.Args, " "))
