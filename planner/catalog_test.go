@@ -157,3 +157,30 @@ func TestOrderBounded(t *testing.T) {
 	require.Equal(t, int64(3), *plan.Limit)
 	require.Len(t, plan.Schema, 1)
 }
+
+// Who waits for the answer of a snapshot gets its error; what goes on keeps the row apart.
+func TestSnapshotFails(t *testing.T) {
+	s := newSession()
+	exec(t, s, catalogScript)
+	policy := func(text string) Policy {
+		q, err := sql.ParseQuery(text)
+		require.NoError(t, err)
+		plan, err := s.p.PlanQuery(q)
+		require.NoError(t, err)
+		found := Policy(255)
+		plan.Root.each(func(n *Node) {
+			if p, ok := n.Op.(*Project); ok {
+				found = p.OnError
+			}
+		})
+		return found
+	}
+	require.Equal(t, Fail, policy("SELECT 1 / 0"))
+	require.Equal(t, Fail, policy("SELECT 1 / n FROM mv"))
+	require.Equal(t, DeadLetter, policy("SELECT 1 / n FROM mv EMIT CHANGES"))
+	require.Equal(t, DeadLetter, policy("SELECT 1 / auction FROM bids"))
+	skip := Skip
+	s.p.Settings.OnError = &skip
+	require.Equal(t, Skip, policy("SELECT 1 / 0"))
+	require.Equal(t, Skip, policy("SELECT 1 / auction FROM bids"))
+}

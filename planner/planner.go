@@ -72,6 +72,7 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 		}
 		plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
 	}
+	b.snapshot = plan.Snapshot
 	em, err := b.emission(rel.emit)
 	if err != nil {
 		return nil, err
@@ -83,7 +84,6 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 	if err != nil {
 		return nil, at(err, em.span)
 	}
-	b.snapshot = plan.Snapshot
 	if plan.Root, err = b.finish(newNode(&Output{}, root.Schema, root)); err != nil {
 		return nil, err
 	}

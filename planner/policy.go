@@ -1,7 +1,7 @@
 package planner
 
 // applyPolicies gives every operator the policy for rows that fail or are late: what the session or the view says, else what the
-// sources below say. Where sources differ, the more careful policy holds: fail, then dead_letter, then skip.
+// sources below say; a snapshot fails, as in PostgreSQL. Where sources differ, the more careful policy holds: fail, then dead_letter, then skip.
 func (r *rewriter) applyPolicies(root *Node) *Node {
 	type pair struct{ onError, onLate Policy }
 	below := map[*Node]pair{}
@@ -22,16 +22,19 @@ func (r *rewriter) applyPolicies(root *Node) *Node {
 			}
 			p = pair{stricter(p.onError, q.onError), stricter(p.onLate, q.onLate)}
 		}
+		if len(n.Inputs) == 0 && r.snapshot {
+			p.onError = Fail
+		}
 		if s, ok := n.Op.(*Scan); ok {
 			if o := r.cat.Object(s.Object); o != nil && o.Source != nil {
 				p = pair{o.Source.OnError, o.Source.OnLate}
 			}
-			if r.set.OnError != nil {
-				p.onError = *r.set.OnError
-			}
 			if r.set.OnLate != nil {
 				p.onLate = *r.set.OnLate
 			}
+		}
+		if len(n.Inputs) == 0 && r.set.OnError != nil {
+			p.onError = *r.set.OnError
 		}
 		out := n
 		set := func(op Op) { out = n.withOp(op, n.Schema) }

@@ -13,6 +13,8 @@ type rewriter struct {
 	reg *expr.Registry
 	cat *Catalog
 	set Settings
+	// snapshot: the plan is run once, and its user waits for the answer or an error.
+	snapshot bool
 }
 
 // emission is when the results of a query leave it.
@@ -24,7 +26,7 @@ type emission struct {
 
 // optimize turns a logical plan into a physical one without ids.
 func (b *binder) optimize(root *Node, em emission) (*Node, error) {
-	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set}
+	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set, snapshot: b.snapshot}
 	root = r.foldConstants(root)
 	root = r.pushFilters(root)
 	root = r.mergeProjects(root)
