@@ -16,7 +16,7 @@ type Checker struct {
 	broken  map[string]bool // objects whose statement has an error: what follows from that is not reported
 }
 
-// NewChecker returns a checker of an empty catalog for a dialect ("postgres" or "mysql").
+// NewChecker returns a checker of an empty catalog for a dialect ("native" or "mysql").
 func NewChecker(dialect string) *Checker {
 	db := &DB{registry: builtinRegistry(), connectors: newConnectorList(nil, nil), catalog: planner.NewCatalog()}
 	return &Checker{session: db.NewSession(), dialect: dialect, broken: map[string]bool{}}

@@ -3,13 +3,17 @@ package streamsql
 import (
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/streamsql/streamsql/formats"
 	"github.com/streamsql/streamsql/formats/csv"
+	"github.com/streamsql/streamsql/formats/debezium"
 	"github.com/streamsql/streamsql/formats/json"
+	"github.com/streamsql/streamsql/formats/parquet"
+	"github.com/streamsql/streamsql/formats/raw"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sinks"
 	"github.com/streamsql/streamsql/sinks/blackhole"
@@ -39,6 +43,7 @@ type sourceRequest struct {
 	physical types.Schema // all declared columns that the connector delivers
 	wanted   types.Schema // those that the scan reads, in its order
 	scan     *planner.Scan
+	source   *planner.Source
 	options  types.Options
 	format   *format // nil: the connector takes none
 }
@@ -46,6 +51,7 @@ type sourceRequest struct {
 // sinkRequest is what a connector is asked to open.
 type sinkRequest struct {
 	surroundings
+	name        string
 	schema      types.Schema
 	partitionBy []int
 	key         []int
@@ -67,7 +73,7 @@ type format struct {
 	records   func(r sourceRequest) (formats.RecordFormat, error)
 	blocks    func(r sourceRequest) (formats.BlockFormat, error)
 	encoder   func(r sinkRequest, written types.Schema) (formats.RecordEncoder, error)
-	file      func(schema types.Schema) formats.FileEncoder
+	file      func(r sinkRequest, written types.Schema) (formats.FileEncoder, error)
 	// columns reads the schema from an example file; nil: columns must be declared.
 	columns func(path string) (types.Schema, error)
 }
@@ -88,7 +94,55 @@ func builtinFormats() []format {
 		},
 		separated("csv", "comma-separated values", ','),
 		separated("tsv", "tab-separated values", '\t'),
+		{
+			spec: planner.FormatSpec{Name: "parquet", Doc: "Apache Parquet files", Source: true, Sink: true, SinkOptions: parquet.SinkOptions,
+				SinkMode: planner.Append},
+			extension: "parquet",
+			blocks: func(r sourceRequest) (formats.BlockFormat, error) {
+				cfg := parquet.Config{Schema: r.wanted, TimeColumn: -1}
+				if at, ok := timeColumn(r.source, r.scan); ok {
+					cfg.TimeColumn, cfg.Prune = at, pruner(r.scan)
+				}
+				return parquet.New(cfg), nil
+			},
+			file: func(r sinkRequest, written types.Schema) (formats.FileEncoder, error) {
+				return parquet.NewEncoder(written, parquet.EncoderOptionsOf(r.options))
+			},
+			columns: parquetColumns,
+		},
+		{
+			spec:      planner.FormatSpec{Name: "raw", Doc: "each line is the value of the one column", Source: true, Sink: true, SinkMode: planner.Append},
+			extension: "txt",
+			records:   func(r sourceRequest) (formats.RecordFormat, error) { return raw.New(r.wanted) },
+			encoder: func(_ sinkRequest, written types.Schema) (formats.RecordEncoder, error) {
+				return raw.NewEncoder(written)
+			},
+		},
+		{
+			spec:      planner.FormatSpec{Name: "debezium_json", Doc: "change events with before and after, one a line", Sink: true, SinkMode: planner.Changelog},
+			extension: "json",
+			encoder: func(r sinkRequest, written types.Schema) (formats.RecordEncoder, error) {
+				cfg := debezium.Config{Schema: written, Source: r.name}
+				if len(r.partitionBy) == 0 {
+					cfg.Key = r.key
+				}
+				return debezium.NewEncoder(cfg), nil
+			},
+		},
 	}
+}
+
+func parquetColumns(path string) (types.Schema, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return parquet.Schema(f, info.Size())
 }
 
 // separated is the format of values with a separator between them.
@@ -247,7 +301,11 @@ func openFileSink(r sinkRequest) (sinks.Sink, error) {
 		RollInterval: r.options.Duration("roll_interval"), RollSize: r.options.Bytes("roll_size"), Extension: r.format.extension, Logger: r.logger}
 	written := filesink.Written(r.schema, r.partitionBy)
 	if r.format.file != nil {
-		cfg.File = r.format.file(written)
+		file, err := r.format.file(r, written)
+		if err != nil {
+			return nil, err
+		}
+		cfg.File = file
 	} else {
 		encoder, err := r.format.encoder(r, written)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/sql/mysql"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -92,15 +93,19 @@ func (s *Session) Query(ctx context.Context, text string, args ...any) (*Rows, e
 // Parse reads text in the session's dialect.
 func (s *Session) Parse(text string) ([]sql.Statement, error) {
 	if s.setting("dialect") == "mysql" {
-		return nil, types.NotSupported(types.Span{}, "dialect mysql")
+		return mysql.Parse(text)
 	}
 	return sql.Parse(text)
 }
 
-// ParseAll reads text in a dialect ("postgres" or "mysql"), going on behind errors at the next statement, so that all are found.
+// ParseAll reads text in a dialect ("native" or "mysql"), going on behind errors at the next statement, so that all are found.
 func ParseAll(text, dialect string) ([]sql.Statement, []*types.Error) {
 	if dialect == "mysql" {
-		return nil, []*types.Error{types.NotSupported(types.Span{}, "dialect mysql")}
+		stmts, err := mysql.Parse(text)
+		if err != nil {
+			return nil, []*types.Error{types.AsError(err)}
+		}
+		return stmts, nil
 	}
 	return sql.ParseAll(text)
 }
@@ -160,7 +165,7 @@ func paramOf(a any) (planner.Param, error) {
 
 // sessionSettings are the settings beside those of planner.Settings, with what they accept.
 var sessionSettings = []types.OptionSpec{
-	{Name: "dialect", Kind: types.OptEnum, Enum: []string{"postgres", "mysql"}, Default: "postgres", Doc: "the dialect in which queries are written"},
+	{Name: "dialect", Kind: types.OptEnum, Enum: []string{"native", "mysql"}, Default: "native", Doc: "the dialect in which queries are written"},
 	{Name: "trigger", Default: "0", Doc: "the least time from one epoch's begin to the next's, such as '1 second'; 'available_now' is the command's --until-idle"},
 	{Name: "search_path", Default: "public", Doc: "accepted for clients that set it; there is one schema"},
 	{Name: "client_encoding", Default: "UTF8", Doc: "accepted for clients that set it; always UTF8"},

@@ -207,7 +207,7 @@ func (db *DB) openSource(_ context.Context, scan *planner.Scan) (exec.Source, er
 	if err != nil {
 		return nil, err
 	}
-	r := sourceRequest{surroundings: db.around, name: o.Name, physical: o.Source.Physical, scan: scan, options: options, format: f}
+	r := sourceRequest{surroundings: db.around, name: o.Name, physical: o.Source.Physical, scan: scan, source: o.Source, options: options, format: f}
 	for _, i := range scan.Columns {
 		r.wanted = append(r.wanted, o.Source.Physical[i])
 	}
@@ -225,7 +225,7 @@ func (db *DB) openSink(_ context.Context, sink *planner.Sink) (exec.Sink, error)
 	if err != nil {
 		return nil, err
 	}
-	r := sinkRequest{surroundings: db.around, schema: o.Sink.Schema, key: sink.Key, options: options, format: f}
+	r := sinkRequest{surroundings: db.around, name: o.Name, schema: o.Sink.Schema, key: sink.Key, options: options, format: f}
 	if r.partitionBy, err = partitionColumns(o.Sink, options); err != nil {
 		return nil, err
 	}
