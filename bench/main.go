@@ -9,8 +9,10 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"slices"
 	"syscall"
 
+	"github.com/streamsql/streamsql/bench/engine"
 	"github.com/streamsql/streamsql/bench/harness"
 	"github.com/streamsql/streamsql/bench/loops"
 	"github.com/streamsql/streamsql/bench/probes"
@@ -28,7 +30,7 @@ func run() error {
 	defer stop()
 	bench := harness.Bench{
 		Cases:  harness.Cases,
-		Sides:  append([]harness.Side{loops.Side}, optionalSides...),
+		Sides:  slices.Concat(engine.Sides, []harness.Side{loops.Side}, optionalSides),
 		Probes: probes.All,
 	}
 	if isChild, err := bench.Child(ctx); isChild {

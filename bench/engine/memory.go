@@ -12,6 +12,7 @@ import (
 	"github.com/streamsql/streamsql/bench/nexmark"
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/sources"
+	"github.com/streamsql/streamsql/types"
 )
 
 // Memory is a source of record batches that lie in memory: reading and decoding them costs next to nothing. Its
@@ -51,6 +52,31 @@ func bytesOf(columns []arrow.Array) (n int) {
 		}
 	}
 	return n
+}
+
+// Project returns the same batches with only the wanted columns of bids, by name.
+func (m *Memory) Project(bids nexmark.Config, wanted types.Schema) (*Memory, error) {
+	names, err := bids.Project()
+	if err != nil {
+		return nil, err
+	}
+	p := &Memory{sizes: m.sizes}
+	for _, batches := range m.partitions {
+		projected := make([]*changelog.Batch, len(batches))
+		for i, b := range batches {
+			cols := make([]arrow.Array, len(wanted))
+			for j, f := range wanted {
+				at := names.FieldIndices(f.Name)
+				if len(at) != 1 {
+					return nil, fmt.Errorf("no column %q", f.Name)
+				}
+				cols[j] = b.Cols[at[0]]
+			}
+			projected[i] = b.With(cols)
+		}
+		p.partitions = append(p.partitions, projected)
+	}
+	return p, nil
 }
 
 // Partitions returns their numbers, from 0.
