@@ -386,7 +386,7 @@ func comparer(t types.Type) func(o comparison) binder {
 	case types.Float8:
 		return compareFloats[float64, float64]
 	case types.Numeric:
-		return compareBy(types.NumericValue.Cmp)
+		return compareNumerics
 	case types.Interval:
 		return compareBy(types.IntervalValue.Cmp)
 	}

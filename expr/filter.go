@@ -52,7 +52,7 @@ func (p *Program) EvalFilter(ctx *Context, b *changelog.Batch) (sel []uint32, er
 	if cur == &p.root {
 		sel = b.Sel
 	} else {
-		sel = cur.sel
+		sel = append(make([]uint32, 0, len(cur.sel)), cur.sel...)
 	}
 	if errs.Len() == 0 {
 		return sel, nil, nil
@@ -81,7 +81,7 @@ func (p *Program) EvalFilter(ctx *Context, b *changelog.Batch) (sel []uint32, er
 	return passed, errs, nil
 }
 
-// pass returns the rows of s for which n is true or fails; all says that these are all rows of s.
+// pass returns the rows of s for which n is true or fails, in temporary memory; all says that these are all rows of s.
 func (p *Program) pass(n *node, s *scope) (rows []uint32, errs *RowErrors, all bool) {
 	if o, ok := n.op.(*callOp); ok && o.kernel.sel != nil && n.gen != p.gen {
 		if rows, ok := p.passCall(n, o, s); ok {
@@ -123,15 +123,16 @@ func (p *Program) pass(n *node, s *scope) (rows []uint32, errs *RowErrors, all b
 			k += int(hit)
 		}
 	}
-	return slices.Clone(out[:k]), v.errs, k == s.rows()
+	return out[:k], v.errs, k == s.rows()
 }
 
-// room returns temporary memory for rows row numbers and one more.
+// room returns temporary memory for rows row numbers and one more; it is used again by the call after the next.
 func (p *Program) room(rows int) []uint32 {
-	if cap(p.sel) < rows+1 {
-		p.sel = make([]uint32, rows+1)
+	p.turn ^= 1
+	if cap(p.sel[p.turn]) < rows+1 {
+		p.sel[p.turn] = make([]uint32, rows+1)
 	}
-	return p.sel[:rows+1]
+	return p.sel[p.turn][:rows+1]
 }
 
 // passCall selects straight from the values of the arguments, if none of those failed and not all are constant.
@@ -150,5 +151,5 @@ func (p *Program) passCall(n *node, o *callOp, s *scope) ([]uint32, bool) {
 	}
 	out := p.room(size)
 	k := o.kernel.sel(c, rows, out)
-	return append(make([]uint32, 0, k), out[:k]...), true
+	return out[:k], true
 }

@@ -375,6 +375,13 @@ func newTextWriter(c *call) *textWriter {
 	w := &textWriter{c: c}
 	if c.node.output {
 		w.offs = make([]int32, c.n+1)
+		// Results are mostly as long as the first text.
+		for _, v := range c.args {
+			if len(v.offs) == c.n+1 {
+				w.buf = make([]byte, 0, min(int(v.offs[c.n]-v.offs[0])+c.n, 1<<26))
+				break
+			}
+		}
 	} else {
 		w.offs = scratch[int32](c, len(c.tmp)-1, c.n+1)
 		w.offs[0] = 0

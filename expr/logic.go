@@ -213,7 +213,11 @@ func (o *caseOp) eval(p *Program, n *node, s *scope) *vec {
 	if len(pieces) == 1 && pieces[0].rows == s && errs.Len() == 0 {
 		return pieces[0].v
 	}
-	out := o.gather(n, s.n, pieces)
+	covered := 0
+	for _, pc := range pieces {
+		covered += pc.rows.rows()
+	}
+	out := o.gather(n, s.n, covered == s.rows(), pieces)
 	out.errs = errs
 	return out
 }
@@ -241,18 +245,10 @@ func split(v *vec, s *scope) (hit, miss []uint32) {
 	return hit[:h], miss[:m]
 }
 
-// gather puts the pieces together; rows of no piece are NULL.
-func (o *caseOp) gather(n *node, rows int, pieces []piece) *vec {
+// gather puts the pieces together; rows of no piece are NULL. covers says that every wanted row is in a piece.
+func (o *caseOp) gather(n *node, rows int, covers bool, pieces []piece) *vec {
 	out := &vec{t: n.t, n: rows}
-	valid := make([]byte, (rows+7)/8)
-	for _, pc := range pieces {
-		pc.each(func(i uint32) {
-			if !pc.v.null(int(i)) {
-				valid[i>>3] |= 1 << (i & 7)
-			}
-		})
-	}
-	out.valid = valid
+	out.valid = gatherValid(rows, covers, pieces)
 	w := width(n.t)
 	switch w {
 	case -2:
@@ -267,7 +263,7 @@ func (o *caseOp) gather(n *node, rows int, pieces []piece) *vec {
 			})
 		}
 	case 0:
-		o.gatherTexts(out, valid, rows, pieces)
+		o.gatherTexts(out, rows, pieces)
 	default:
 		if n.output {
 			out.buf = make([]byte, rows*w)
@@ -299,6 +295,38 @@ func (o *caseOp) gather(n *node, rows int, pieces []piece) *vec {
 	return out
 }
 
+// gatherValid returns the validity of the pieces together; nil if no wanted row is NULL.
+func gatherValid(rows int, covers bool, pieces []piece) []byte {
+	whole := covers
+	for _, pc := range pieces {
+		whole = whole && pc.v.valid == nil
+	}
+	if whole {
+		return nil
+	}
+	valid := make([]byte, (rows+7)/8)
+	for _, pc := range pieces {
+		from := pc.v.valid
+		switch {
+		case pc.v.konst && pc.v.null(0):
+		case from == nil || pc.v.konst:
+			if pc.rows.sel == nil {
+				setAll(valid, rows)
+			}
+			for _, i := range pc.rows.sel {
+				valid[i>>3] |= 1 << (i & 7)
+			}
+		case pc.rows.sel == nil:
+			copy(valid, from)
+		default:
+			for _, i := range pc.rows.sel {
+				valid[i>>3] |= from[i>>3] & (1 << (i & 7))
+			}
+		}
+	}
+	return valid
+}
+
 func (pc piece) each(f func(i uint32)) {
 	if pc.rows.sel == nil {
 		for i := range uint32(pc.rows.n) {
@@ -326,17 +354,27 @@ func copyRows[T any](dst []byte, pc piece) {
 	}
 }
 
-func (o *caseOp) gatherTexts(out *vec, valid []byte, rows int, pieces []piece) {
+func (o *caseOp) gatherTexts(out *vec, rows int, pieces []piece) {
 	if cap(o.from) < rows {
 		o.from = make([]uint16, rows)
 	}
 	from := o.from[:rows]
+	for i := range from {
+		from[i] = uint16(len(pieces))
+	}
+	size := 0
+	for _, pc := range pieces {
+		if !pc.v.konst {
+			size += len(pc.v.buf)
+		}
+	}
+	out.buf = make([]byte, 0, size)
 	for k, pc := range pieces {
 		pc.each(func(i uint32) { from[i] = uint16(k) })
 	}
 	out.offs = make([]int32, rows+1)
 	for i := range rows {
-		if valid[i>>3]>>(i&7)&1 != 0 {
+		if int(from[i]) < len(pieces) && (out.valid == nil || out.valid[i>>3]>>(i&7)&1 != 0) {
 			v := pieces[from[i]].v
 			k := i
 			if v.konst {

@@ -49,7 +49,8 @@ type Program struct {
 	gen   uint64
 	fatal error
 	root  scope
-	sel   []uint32
+	sel   [2][]uint32 // of filters: the selections before and after a conjunct, in turns
+	turn  int
 }
 
 // Compile makes a program that computes all exprs at once; common subexpressions are computed once a batch.

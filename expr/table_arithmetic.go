@@ -20,28 +20,28 @@ func (t *table) arithmetic() {
 		name, doc, example, answer string
 		ints                       intKernels
 		floats                     floatKernels
-		numeric                    func(a, b types.NumericValue) (types.NumericValue, error)
+		numeric                    binder
 	}{
 		{"+", "the sum; an integer that does not fit its type is an error", "2 + 3", "5",
 			intKernels{addInts[int16], addInts[int32], addInts[int64]},
 			floatKernels{addFloats[float32, float32, float32], addFloats[float32, float64, float64],
 				addFloats[float64, float32, float64], addFloats[float64, float64, float64]},
-			types.NumericValue.Add},
+			numericOp(addNumerics, types.NumericValue.Add)},
 		{"-", "the difference", "2 - 3.5", "-1.5",
 			intKernels{subInts[int16], subInts[int32], subInts[int64]},
 			floatKernels{subFloats[float32, float32, float32], subFloats[float32, float64, float64],
 				subFloats[float64, float32, float64], subFloats[float64, float64, float64]},
-			types.NumericValue.Sub},
+			numericOp(subNumerics, types.NumericValue.Sub)},
 		{"*", "the product", "4 * 2.50", "10.00",
 			intKernels{mulInts[int16], mulInts[int32], mulInts[int64]},
 			floatKernels{mulFloats[float32, float32, float32], mulFloats[float32, float64, float64],
 				mulFloats[float64, float32, float64], mulFloats[float64, float64, float64]},
-			types.NumericValue.Mul},
+			numericOp(mulNumerics, types.NumericValue.Mul)},
 		{"/", "the quotient; of integers it is truncated towards zero", "-7 / 2", "-3",
 			intKernels{divInts[int16], divInts[int32], divInts[int64]},
 			floatKernels{divFloats[float32, float32, float32], divFloats[float32, float64, float64],
 				divFloats[float64, float32, float64], divFloats[float64, float64, float64]},
-			types.NumericValue.Div},
+			map2(types.NumericValue.Div)},
 	} {
 		t.group(d.doc, d.example, d.answer)
 		t.op(d.name, sig(i2, i2), i2, simple(d.ints.two), fallible)
@@ -51,7 +51,7 @@ func (t *table) arithmetic() {
 		t.op(d.name, sig(f4, f8), f8, simple(d.floats.fourEight), fallible)
 		t.op(d.name, sig(f8, f4), f8, simple(d.floats.eightFour), fallible)
 		t.op(d.name, sig(f8, f8), f8, simple(d.floats.eight), fallible)
-		t.op(d.name, sig(num, num), num, map2(d.numeric), fallible)
+		t.op(d.name, sig(num, num), num, d.numeric, fallible)
 	}
 
 	t.group("the remainder of the division, with the sign of the first argument", "-7 % 3", "-1")

@@ -182,35 +182,39 @@ func concatTexts(c *call) {
 
 // appendLower maps letters one by one, as towlower does.
 func appendLower(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			for _, r := range s[i:] {
-				dst = utf8.AppendRune(dst, unicode.ToLower(r))
-			}
-			return dst
+	start := len(dst)
+	dst = append(dst, s...)
+	high := byte(0)
+	for i, c := range dst[start:] {
+		high |= c
+		if c-'A' < 26 {
+			dst[start+i] = c + 'a' - 'A'
 		}
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
+	}
+	if high >= utf8.RuneSelf {
+		dst = dst[:start]
+		for _, r := range s {
+			dst = utf8.AppendRune(dst, unicode.ToLower(r))
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }
 
 func appendUpper(dst []byte, s string) []byte {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= utf8.RuneSelf {
-			for _, r := range s[i:] {
-				dst = utf8.AppendRune(dst, unicode.ToUpper(r))
-			}
-			return dst
+	start := len(dst)
+	dst = append(dst, s...)
+	high := byte(0)
+	for i, c := range dst[start:] {
+		high |= c
+		if c-'a' < 26 {
+			dst[start+i] = c - 'a' + 'A'
 		}
-		if c >= 'a' && c <= 'z' {
-			c -= 'a' - 'A'
+	}
+	if high >= utf8.RuneSelf {
+		dst = dst[:start]
+		for _, r := range s {
+			dst = utf8.AppendRune(dst, unicode.ToUpper(r))
 		}
-		dst = append(dst, c)
 	}
 	return dst
 }

@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -194,7 +193,7 @@ func appendTimeField(dst []byte, n timeNode, c *clockTime) ([]byte, error) {
 		} else if x < 0 {
 			width++
 		}
-		return fmt.Appendf(dst, "%0*d", width, x)
+		return appendPadded(dst, x, width)
 	}
 	word := func(s string, width int) []byte {
 		dst = append(dst, s...)
@@ -244,15 +243,19 @@ func appendTimeField(dst []byte, n timeNode, c *clockTime) ([]byte, error) {
 	case "SS":
 		return number(c.second, 2), nil
 	case "FF1", "FF2", "FF3", "FF4", "FF5", "FF6", "MS", "US":
-		digits := map[string]int{"MS": 3, "US": 6}[n.word]
-		if digits == 0 {
+		digits := 6
+		switch n.word {
+		case "MS":
+			digits = 3
+		case "US":
+		default:
 			digits = int(n.word[2] - '0')
 		}
 		x := c.micros
 		for range 6 - digits {
 			x /= 10
 		}
-		return fmt.Appendf(dst, "%0*d", digits, x), nil
+		return appendPadded(dst, x, digits), nil
 	case "SSSS", "SSSSS":
 		return strconv.AppendInt(dst, int64(c.hour*3600+c.minute*60+c.second), 10), nil
 	case "A.D.", "B.C.", "a.d.", "b.c.", "AD", "BC", "ad", "bc":
@@ -283,7 +286,7 @@ func appendTimeField(dst []byte, n timeNode, c *clockTime) ([]byte, error) {
 		if n.fm {
 			return number(c.day, 0), nil
 		}
-		return fmt.Appendf(dst, "%02d", c.day), nil
+		return appendPadded(dst, c.day, 2), nil
 	case "D":
 		return strconv.AppendInt(dst, int64(c.weekday()+1), 10), nil
 	case "ID":
@@ -333,17 +336,17 @@ func appendTimeField(dst []byte, n timeNode, c *clockTime) ([]byte, error) {
 	case "TZ", "tz":
 		return append(dst, cased(c.zone)...), nil
 	case "TZH":
-		return fmt.Appendf(dst, "%c%02d", signOf(c.offset), abs(c.offset)/3600), nil
+		return appendPadded(append(dst, signOf(c.offset)), abs(c.offset)/3600, 2), nil
 	case "TZM":
-		return fmt.Appendf(dst, "%02d", abs(c.offset)/60%60), nil
+		return appendPadded(dst, abs(c.offset)/60%60, 2), nil
 	case "OF":
 		width := 2
 		if n.fm {
 			width = 0
 		}
-		dst = fmt.Appendf(dst, "%c%0*d", signOf(c.offset), width, abs(c.offset)/3600)
+		dst = appendPadded(append(dst, signOf(c.offset)), abs(c.offset)/3600, width)
 		if m := abs(c.offset) / 60 % 60; m != 0 {
-			dst = fmt.Appendf(dst, ":%02d", m)
+			dst = appendPadded(append(dst, ':'), m, 2)
 		}
 		return dst, nil
 	}
@@ -361,7 +364,7 @@ func appendYear(dst []byte, n timeNode, c *clockTime, number func(x, width int) 
 	}
 	switch n.word {
 	case "Y,YYY":
-		return fmt.Appendf(dst, "%d,%03d", y/1000, y%1000)
+		return appendPadded(append(appendPadded(dst, y/1000, 1), ','), y%1000, 3)
 	case "YYYY", "IYYY":
 		return number(y, 4)
 	case "YYY", "IYY":
@@ -370,6 +373,20 @@ func appendYear(dst []byte, n timeNode, c *clockTime, number func(x, width int) 
 		return number(y%100, 2)
 	}
 	return number(y%10, 1)
+}
+
+// appendPadded writes x with zeros to a width, in which a sign counts.
+func appendPadded(dst []byte, x, width int) []byte {
+	var digits [20]byte
+	text := strconv.AppendInt(digits[:0], int64(abs(x)), 10)
+	if x < 0 {
+		dst = append(dst, '-')
+		width--
+	}
+	for k := len(text); k < width; k++ {
+		dst = append(dst, '0')
+	}
+	return append(dst, text...)
 }
 
 // julianDay counts from 4714 BC, for any fields.
