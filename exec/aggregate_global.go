@@ -28,6 +28,9 @@ type aggGlobal struct {
 	changes bool
 	ttl     int64
 	worker  int
+	// sliced: windows overlap and rows are put out when they close, so there is one table per slice, merged then.
+	sliced    bool
+	nextClose int64 // no window ends before that is still to be closed
 	// plainKeys: equal keys print alike, so those of the input will do for the output.
 	plainKeys bool
 
@@ -93,6 +96,7 @@ func newAggGlobal(n *planner.Node, s aggShape, calls []planner.AggCall, emit pla
 	}
 	g := &aggGlobal{aggShape: s, env: env, out: n.Schema, changes: emit == planner.EmitChanges, ttl: ttl,
 		tables: map[int64]*aggTable{}, closed: math.MinInt64, byID: map[[2]int64]int{}}
+	g.sliced, g.nextClose = !g.changes && s.closing == byWindows && !s.sides && !s.win.ProcTime && s.slicer.idsFit(), math.MinInt64
 	g.plainKeys = len(s.keys) > 0 && onlyOneForm(s.keyTypes)
 	if ttl > 0 {
 		g.lanes++ // the clock of the last change
@@ -111,6 +115,9 @@ func newAggGlobal(n *planner.Node, s aggShape, calls []planner.AggCall, emit pla
 
 func (g *aggGlobal) Open(ctx *OpenContext) error {
 	g.worker = ctx.Worker
+	if g.closing != neverCloses && !g.win.ProcTime {
+		g.closed = lessLateness(ctx.Watermark, g.lateness)
+	}
 	spec := g.spec()
 	var err error
 	if spec.Windowed {
@@ -171,6 +178,12 @@ func (g *aggGlobal) Process(ctx *Context, _ int, b *changelog.Batch, _ Emit) err
 		return g.merge(b, b.Sel, g.plain)
 	}
 	for _, r := range g.split(b) {
+		if g.sliced {
+			if err := g.processSlice(ctx, b, r); err != nil {
+				return err
+			}
+			continue
+		}
 		last := r.window
 		if g.closing == byWindows {
 			last = g.slicer.lastEnd(r.slice)
@@ -520,15 +533,23 @@ func (g *aggGlobal) limit(ctx *Context) int64 {
 	if g.win.ProcTime && ctx.Watermark != changelog.MaxWatermark {
 		w = ctx.Clock
 	}
-	if w == int64(changelog.MaxWatermark) || w == int64(changelog.MinWatermark) {
-		return w
+	return lessLateness(changelog.Watermark(w), g.lateness)
+}
+
+// lessLateness is the last time of the windows that a watermark closes.
+func lessLateness(w changelog.Watermark, lateness int64) int64 {
+	if w == changelog.MaxWatermark || w == changelog.MinWatermark {
+		return int64(w)
 	}
-	return subSat(w, g.lateness)
+	return subSat(int64(w), lateness)
 }
 
 // close drops the windows that the watermark has passed, after putting out their rows if they are wanted then.
 func (g *aggGlobal) close(ctx *Context, emit Emit) error {
 	limit := g.limit(ctx)
+	if g.sliced {
+		return g.closeSliced(ctx, limit, emit)
+	}
 	g.closed = max(g.closed, limit)
 	var done []int64
 	for _, id := range g.windows.Windows() {

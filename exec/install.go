@@ -825,7 +825,7 @@ func (in *installation) openTables(v *vertex) error {
 		if e.store.Durable() && v.key.Job < AdHoc {
 			t.store = e.store
 		}
-		errs[w] = v.ops[w].Open(&OpenContext{Worker: w, Workers: e.cfg.Workers, Tables: t})
+		errs[w] = v.ops[w].Open(&OpenContext{Worker: w, Workers: e.cfg.Workers, Tables: t, Watermark: v.watermark})
 	}
 	open(0) // numbers the tables
 	if errs[0] == nil {

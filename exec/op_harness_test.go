@@ -240,6 +240,7 @@ func runOp(t require.TestingT, c *opCase, run opRun) *opResult {
 	var lanes []*opLane
 	var dist Distribution
 	var partial types.Schema
+	var restored changelog.Watermark
 	open := func(workers int) {
 		lanes = nil
 		for w := range workers {
@@ -253,10 +254,11 @@ func runOp(t require.TestingT, c *opCase, run opRun) *opResult {
 			if low.Local == nil {
 				partial = c.node.Inputs[0].Schema
 			}
-			require.NoError(t, l.global.Open(&OpenContext{Worker: w, Workers: workers, Tables: l.tables}))
+			require.NoError(t, l.global.Open(&OpenContext{Worker: w, Workers: workers, Tables: l.tables, Watermark: restored}))
 			lanes = append(lanes, l)
 		}
 	}
+	restored = changelog.MinWatermark
 	open(n)
 	in := c.node.Inputs[0].Schema
 	emit := func(b *changelog.Batch) {
@@ -324,6 +326,7 @@ func runOp(t require.TestingT, c *opCase, run opRun) *opResult {
 			wm, err := l.global.EndEpoch(ctx, emit)
 			require.NoError(t, err)
 			require.LessOrEqual(t, wm, ep.wm)
+			restored = wm
 		}
 		var ws []*workerTables
 		for _, l := range lanes {

@@ -40,6 +40,8 @@ type Emit func(b *changelog.Batch)
 type OpenContext struct {
 	Worker, Workers int
 	Tables          Tables
+	// Watermark is what EndEpoch returned last at the restored version; MinWatermark if there is none.
+	Watermark changelog.Watermark
 }
 
 // Tables opens an operator's state tables restored to the current version, holding the keys this worker owns. name is

@@ -50,10 +50,7 @@ func (s *sessionSpec) limit(ctx *Context) int64 {
 	if s.win.ProcTime && ctx.Watermark != changelog.MaxWatermark {
 		w = ctx.Clock
 	}
-	if w == int64(changelog.MaxWatermark) || w == int64(changelog.MinWatermark) {
-		return w
-	}
-	return subSat(w, s.lateness)
+	return lessLateness(changelog.Watermark(w), s.lateness)
 }
 
 func lowerSession(n *planner.Node, op *planner.WindowAggregate, s *aggShape, env *Env) (*Lowered, error) {

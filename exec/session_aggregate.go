@@ -82,6 +82,9 @@ func lowerSessionAgg(n *planner.Node, op *planner.WindowAggregate, spec sessionS
 }
 
 func (g *sessionAgg) Open(ctx *OpenContext) (err error) {
+	if !g.win.ProcTime {
+		g.closed = lessLateness(ctx.Watermark, g.lateness)
+	}
 	g.sessions, err = openSessions(ctx.Tables, "sessions", &g.sessionSpec, g.aggShape.keyTypes, laneNames(g.aggShape.lanes))
 	if err != nil {
 		return err

@@ -59,6 +59,9 @@ func newSessionRows(out types.Schema, spec sessionSpec, env *Env) *Lowered {
 }
 
 func (g *sessionRows) Open(ctx *OpenContext) (err error) {
+	if !g.win.ProcTime {
+		g.closed = lessLateness(ctx.Watermark, g.lateness)
+	}
 	keyTypes := keyTypesOf(g.in, g.keys)
 	g.sessions, err = openSessions(ctx.Tables, "sessions", &g.sessionSpec, keyTypes, []string{"out start", "out last", "is out"})
 	if err != nil {
