@@ -127,7 +127,7 @@ func describe(n *Node) string {
 		}
 		s := name + byText(op.Keys, in) + callsText(op.Aggs, in)
 		if op.Close >= 0 {
-			s += ", closed by " + in[op.Keys[op.Close]].Name
+			s += ", closed by " + columnText(op.Keys[op.Close], in)
 			if op.CloseLag != 0 {
 				s += " + " + formatMicros(op.CloseLag)
 			}

@@ -198,18 +198,27 @@ func identical(t types.Type) bool {
 }
 
 // exprLag returns the lag of an expression that grows with a watermarked column: the column itself, shifted by a fixed
-// interval, or cut to a unit by date_trunc.
+// interval, cut to a unit by date_trunc, rounded to fewer digits, or in UTC with and without its zone.
 func (r *rewriter) exprLag(e expr.Expr, in Props) (int64, bool) {
 	switch x := e.(type) {
 	case *expr.Column:
 		return in.lag(x.Index)
 	case *expr.Call:
 		o := r.reg.Lookup(x.Fn)
+		t := x.T.Kind
+		if o != nil && o.Category == expr.CatCast && len(x.Args) == 1 && x.Args[0].Type().Kind == t {
+			lag, ok := r.exprLag(x.Args[0], in) // timestamp(3) rounds
+			return lag + 1e6, ok
+		}
 		if o == nil || len(x.Args) != 2 {
 			return 0, false
 		}
-		t := x.T.Kind
 		switch o.Name {
+		case "timezone":
+			if zone := constantText(x.Args[0]); zone == "" || !isUTC(zone) {
+				return 0, false
+			}
+			return r.exprLag(x.Args[1], in)
 		case "+", "-":
 			lit, ok := x.Args[1].(*expr.Literal)
 			if !ok || lit.T.Kind != types.Interval || t != types.Timestamp && t != types.TimestampTZ {
@@ -226,13 +235,11 @@ func (r *rewriter) exprLag(e expr.Expr, in Props) (int64, bool) {
 			}
 			return lag - us, ok && lag > math.MinInt64/4 && lag < math.MaxInt64/4
 		case "date_trunc":
-			lit, ok := x.Args[0].(*expr.Literal)
-			if !ok || t != types.Timestamp && t != types.TimestampTZ {
+			if t != types.Timestamp && t != types.TimestampTZ {
 				return 0, false
 			}
-			unit, _ := lit.Value.(string)
 			lag, ok := r.exprLag(x.Args[1], in)
-			length := truncUnits[strings.TrimSuffix(strings.ToLower(unit), "s")]
+			length := truncUnits[strings.TrimSuffix(strings.ToLower(constantText(x.Args[0])), "s")]
 			if t == types.TimestampTZ && length >= 3600e6 {
 				length += dayMicros // a clock change inside of the unit
 			}
@@ -240,6 +247,16 @@ func (r *rewriter) exprLag(e expr.Expr, in Props) (int64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// constantText returns the text that e is, or "".
+func constantText(e expr.Expr) string {
+	lit, ok := e.(*expr.Literal)
+	if !ok {
+		return ""
+	}
+	text, _ := lit.Value.(string)
+	return text
 }
 
 // truncUnits are the longest lengths of date_trunc's units in microseconds.
