@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/stretchr/testify/require"
 
 	"github.com/streamsql/streamsql/changelog"
@@ -707,4 +708,25 @@ func TestNoSharingAfterFirstOutput(t *testing.T) {
 	require.NoError(t, e.RunUntilIdle(ctx))
 	require.Equal(t, []string{"(0) x1"}, w.media[10].text())
 	require.Equal(t, []string{"(0) x1"}, w.media[11].text())
+}
+
+// Where the plan does not prove the sink's key, the last row of each key counts, and where it does, deletions still come first.
+func TestUpserts(t *testing.T) {
+	schema := types.Schema{{Name: "k", Type: types.Int8Type}, {Name: "v", Type: types.Int8Type}}
+	b := &changelog.Batch{N: 6, Weights: []int64{1, -1, 1, 1, -1, 1},
+		Cols: []arrow.Array{feedColumn(types.Int8Type, []int64{1, 1, 1, 2, 3, 4}), feedColumn(types.Int8Type, []int64{7, 5, 6, 1, 1, 1})}}
+	text := func(unique bool) (rows []string) {
+		out, err := sinkChanges(&planner.Sink{Mode: planner.Upsert, Key: []int{0}}, schema, unique, []*changelog.Batch{b})
+		require.NoError(t, err)
+		for _, b := range out {
+			b.Each(func(row int) { rows = append(rows, fmt.Sprintf("%+d%s", b.Weight(row), recordText(schema, b, row))) })
+		}
+		return rows
+	}
+	require.Equal(t, []string{"-1(1,5)", "-1(3,1)", "+1(1,6)", "+1(2,1)", "+1(4,1)"}, text(false))
+	require.Equal(t, []string{"-1(1,5)", "-1(3,1)", "+1(1,7)", "+1(1,6)", "+1(2,1)", "+1(4,1)"}, text(true))
+	require.True(t, provesKey(&planner.Node{Props: planner.Props{Keys: [][]int{{2}, {0, 1}}}}, []int{1, 0}))
+	require.False(t, provesKey(&planner.Node{Props: planner.Props{Keys: [][]int{{2}, {0, 1}}}}, []int{1}))
+	_, err := sinkChanges(&planner.Sink{Mode: planner.Append, Name: "s"}, schema, false, []*changelog.Batch{b})
+	require.ErrorContains(t, err, "only appends")
 }

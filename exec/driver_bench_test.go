@@ -58,25 +58,30 @@ func (c *loopChunk) Decode() ([]Decoded, error) {
 	return []Decoded{{Batch: &b}}, nil
 }
 
-// BenchmarkDriver runs bids from memory through a window aggregation and through a filter-less copy, with the log on.
+// BenchmarkDriver runs bids from memory through nothing, a window aggregation, and an aggregation of a million groups, with the log
+// on.
 func BenchmarkDriver(b *testing.B) {
 	const rows, batch = 8 << 20, 32 << 10
 	f := newFeed(batch, 1)
-	var batches []*changelog.Batch
+	var batches, many []*changelog.Batch
 	for i := range rows / batch {
-		var bids []bid
+		var bids, spread []bid
 		for j := range batch {
 			n := int64(i*batch + j)
 			bids = append(bids, bid{auction: n * 7919 % 1000, price: n % 10007, ts: n * 50})
+			spread = append(spread, bid{auction: n * 7919 % (1 << 20), price: n % 10007, ts: n * 50})
 		}
 		d, err := (&feedChunk{f: f, rows: bids}).Decode()
 		require.NoError(b, err)
 		batches = append(batches, d[0].Batch)
+		d, err = (&feedChunk{f: f, rows: spread}).Decode()
+		require.NoError(b, err)
+		many = append(many, d[0].Batch)
 	}
-	for _, q := range []string{"copy", "window"} {
+	for _, q := range []string{"copy", "window", "groups"} {
 		for _, workers := range []int{1, 2} {
 			b.Run(fmt.Sprintf("%s/workers=%d", q, workers), func(b *testing.B) {
-				cpu := cpuSeconds()
+				cpu := processorSeconds()
 				for range b.N {
 					st, err := state.Open(vfs.OS, filepath.Join(b.TempDir(), "state"), state.Options{})
 					require.NoError(b, err)
@@ -84,16 +89,22 @@ func BenchmarkDriver(b *testing.B) {
 					cfg := w.config()
 					cfg.Store, cfg.Workers, cfg.Check = st, workers, false
 					cfg.OpenSource = func(context.Context, *planner.Scan) (Source, error) {
+						if q == "groups" {
+							return &loopSource{batches: many, rows: rows}, nil
+						}
 						return &loopSource{batches: batches, rows: rows}, nil
 					}
 					cfg.OpenSink = func(context.Context, *planner.Sink) (Sink, error) { return blackhole.Sink{}, nil }
-					root := scanNode(1)
+					root, mode := scanNode(1), planner.Append
+					if q == "groups" {
+						root, mode = countNode(b, root), planner.Upsert
+					}
 					if q == "window" {
 						root = winNode(b, watermarkNode(root, planner.Watermark{Emit: true}), planner.EmitOnClose)
 					}
 					e, err := Open(cfg)
 					require.NoError(b, err)
-					require.NoError(b, e.AddJob(context.Background(), JobSpec{ID: 10, Root: w.sinkNode(10, root, planner.Append)}))
+					require.NoError(b, e.AddJob(context.Background(), JobSpec{ID: 10, Root: w.sinkNode(10, root, mode, 0)}))
 					e.Start()
 					require.NoError(b, e.Wait(context.Background()))
 					s := e.Stats()
@@ -104,14 +115,14 @@ func BenchmarkDriver(b *testing.B) {
 					b.ReportMetric(float64(s.Durations.PrepareTotal.Milliseconds()), "prepare-ms")
 				}
 				b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds()/1e6, "Mrows/s")
-				b.ReportMetric(float64(rows)*float64(b.N)/(cpuSeconds()-cpu)/1e6, "Mrows/cpu-s")
+				b.ReportMetric(float64(rows)*float64(b.N)/(processorSeconds()-cpu)/1e6, "Mrows/cpu-s")
 			})
 		}
 	}
 }
 
-// cpuSeconds is the processor time of this process so far.
-func cpuSeconds() float64 {
+// processorSeconds is the processor time of this process so far.
+func processorSeconds() float64 {
 	var r syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	return float64(r.Utime.Sec+r.Stime.Sec) + float64(r.Utime.Usec+r.Stime.Usec)/1e6

@@ -447,7 +447,7 @@ func winNode(t testing.TB, in *planner.Node, emit planner.Emission) *planner.Nod
 }
 
 // countNode is count(*), max(price) per auction.
-func countNode(t *testing.T, in *planner.Node) *planner.Node {
+func countNode(t testing.TB, in *planner.Node) *planner.Node {
 	return ident(&planner.Node{
 		Op: &planner.Aggregate{
 			Keys: []int{0}, Aggs: []planner.AggCall{aggCall(t, "count", types.Int8Type), aggCall(t, "max", types.Int8Type, 1)}, Close: -1, RowWatermark: -1,

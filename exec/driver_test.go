@@ -12,8 +12,6 @@ import (
 	"github.com/streamsql/streamsql/planner"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
 func testContext(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
@@ -21,6 +19,8 @@ func testContext(t *testing.T) context.Context {
 }
 
 func startEngine(t *testing.T, cfg Config, jobs ...JobSpec) *Engine {
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 	e, err := Open(cfg)
 	require.NoError(t, err)
 	if err := e.Alter(context.Background(), Alteration{Add: jobs}); err != nil {

@@ -2,8 +2,10 @@ package exec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
@@ -29,6 +31,8 @@ func taken(v *vertex) []*changelog.Batch {
 type sinkRoot struct {
 	op      *planner.Sink
 	schema  types.Schema
+	unique  bool // the plan proves that there is one row a key
+	netted  bool // what comes is consolidated already
 	logged  bool
 	pub     *publisher
 	changes []*changelog.Batch // of this epoch, if not logged
@@ -37,7 +41,17 @@ type sinkRoot struct {
 
 func (s *sinkRoot) finish(_ *worker, v *vertex) error {
 	s.changes, s.body = nil, nil
-	changes, err := sinkChanges(s.op, s.schema, taken(v))
+	batches := taken(v)
+	if s.op.Mode != planner.Append {
+		if !s.netted {
+			batches = changelog.Consolidate(s.schema, batches)
+		} else if v.check != nil {
+			if err := checkNetted(v, s.schema, batches); err != nil {
+				return err
+			}
+		}
+	}
+	changes, err := sinkChanges(s.op, s.schema, s.unique, batches)
 	if err != nil || len(changes) == 0 {
 		return err
 	}
@@ -54,9 +68,10 @@ func (s *sinkRoot) finish(_ *worker, v *vertex) error {
 	return err
 }
 
-// sinkChanges brings an epoch's changes into the form that a sink accepts: of an append sink as they came, else
-// consolidated, all deletions before all insertions, of an upsert sink at most one of each per key.
-func sinkChanges(op *planner.Sink, schema types.Schema, batches []*changelog.Batch) ([]*changelog.Batch, error) {
+// sinkChanges brings an epoch's changes, which are consolidated unless the sink only appends, into the form that a sink
+// accepts: of an append sink as they came, else all deletions before all insertions, of an upsert sink at most one of each per
+// key (which is so anyhow where keys are unique).
+func sinkChanges(op *planner.Sink, schema types.Schema, unique bool, batches []*changelog.Batch) ([]*changelog.Batch, error) {
 	if len(batches) == 0 {
 		return nil, nil
 	}
@@ -78,13 +93,67 @@ func sinkChanges(op *planner.Sink, schema types.Schema, batches []*changelog.Bat
 		}
 		return batches, nil
 	case planner.Upsert:
-		return upserts(op, schema, changelog.Consolidate(schema, batches)), nil
+		if unique {
+			break
+		}
+		return upserts(op, schema, batches), nil
 	}
-	return deletesFirst(schema, changelog.Consolidate(schema, batches)), nil
+	return deletesFirst(batches), nil
+}
+
+// provesKey reports whether a plan has at most one row per value of the columns key.
+func provesKey(n *planner.Node, key []int) bool {
+	for _, k := range n.Props.Keys {
+		all := true
+		for _, col := range k {
+			all = all && slices.Contains(key, col)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
+
+// netted reports whether the output of a node is consolidated in every epoch: an aggregation gives for each changed group the
+// old row and the new one, which differ, and what is above keeps different rows different.
+func netted(n *planner.Node) bool {
+	switch op := n.Op.(type) {
+	case *planner.Aggregate:
+		return op.Emit == planner.EmitChanges && op.TTL == 0 && op.Close < 0
+	case *planner.WindowAggregate:
+		return op.Emit == planner.EmitChanges
+	case *planner.Filter:
+		return netted(n.Inputs[0])
+	case *planner.Project:
+		kept := map[int]bool{}
+		for _, x := range op.Exprs {
+			if c, ok := x.(*expr.Column); ok {
+				kept[c.Index] = true
+			}
+		}
+		return len(kept) == len(n.Inputs[0].Schema) && netted(n.Inputs[0])
+	}
+	return false
+}
+
+// checkNetted checks the claim of netted, in test builds.
+func checkNetted(v *vertex, schema types.Schema, batches []*changelog.Batch) error {
+	before, after := 0, 0
+	for _, b := range batches {
+		before += b.Rows()
+	}
+	for _, b := range changelog.Consolidate(schema, batches) {
+		after += b.Rows()
+	}
+	if before != after {
+		return types.Errorf(types.CodeInternal, "check of %s: %d rows came, consolidated they are %d", v.label, before, after)
+	}
+	return nil
 }
 
 // deletesFirst puts all deletions before all insertions.
-func deletesFirst(schema types.Schema, batches []*changelog.Batch) []*changelog.Batch {
+func deletesFirst(batches []*changelog.Batch) []*changelog.Batch {
 	mixed := false
 	for _, b := range batches {
 		mixed = mixed || !b.AppendOnly()
@@ -217,6 +286,6 @@ type outputRoot struct {
 }
 
 func (o *outputRoot) finish(_ *worker, v *vertex) error {
-	o.changes = deletesFirst(o.schema, changelog.Consolidate(o.schema, taken(v)))
+	o.changes = deletesFirst(changelog.Consolidate(o.schema, taken(v)))
 	return nil
 }
