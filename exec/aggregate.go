@@ -15,19 +15,23 @@ type closing uint8
 
 const (
 	neverCloses closing = iota // one table for ever
-	byKeyValue                 // Aggregate.Close: one table per value of a key column, which is the group's last time
+	byKeyValue                 // Aggregate.Close: a key column is the group's last time; one table per second of it
 	byWindow                   // TUMBLE: one table per window
 	byWindows                  // HOP, CUMULATE: one table per window; a partial row goes to several
 )
 
-// nullWindow is the table of the groups whose closing key is NULL; no timestamp has that value. They never close.
-const nullWindow = minTimestamp - 1
+// Groups that close by the value of a key lie in one table per second of it; closeBucket is its length in microseconds. The groups
+// whose closing key is NULL never close and lie in a table of their own, nullBucket, which no timestamp is in.
+const (
+	closeBucket = 1_000_000
+	nullBucket  = -1 << 63
+)
 
 // aggShape is what the two parts of an aggregation agree on. A partial row is
 //
 //	[window [slice]] keys... lanes... values...
 //
-// window: by value the closing key's value (nullWindow for NULL), by window the number of the window's end (slicer), by windows the end
+// window: by value the closing key's table, by window the number of the window's end (slicer), by windows the end
 // of the first window that the row counts in; slice: the slice it lies in, which says the last. lanes: the contents for
 // accumulators, lane 0 is the number of rows. values: the columns that aggregates need which keep values; if there are
 // any, a partial row is one row, and the batch has its weight.
@@ -45,6 +49,7 @@ type aggShape struct {
 	rowWM      int // input column or -1
 	onLate     planner.Policy
 	onError    planner.Policy
+	ttl        int64
 
 	uses    []aggUse
 	local   int // lanes in a partial row
@@ -258,7 +263,8 @@ func lowerWindowAggregate(n *planner.Node, op *planner.WindowAggregate, env *Env
 
 // lowerAgg builds both parts. Each has its own accumulators, because those have scratch memory.
 func lowerAgg(n *planner.Node, s *aggShape, calls []planner.AggCall, emit planner.Emission, ttl int64, env *Env) (*Lowered, error) {
-	global, err := newAggGlobal(n, *s, calls, emit, ttl, env)
+	s.ttl = ttl
+	global, err := newAggGlobal(n, *s, calls, emit, env)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,6 @@ type aggGlobal struct {
 	env     *Env
 	out     types.Schema
 	changes bool
-	ttl     int64
 	worker  int
 	// sliced: windows overlap and rows are put out when they close, so there is one table per slice, merged then.
 	sliced    bool
@@ -86,7 +85,7 @@ type aggRun struct {
 	sel           []uint32
 }
 
-func newAggGlobal(n *planner.Node, s aggShape, calls []planner.AggCall, emit planner.Emission, ttl int64, env *Env) (*aggGlobal, error) {
+func newAggGlobal(n *planner.Node, s aggShape, calls []planner.AggCall, emit planner.Emission, env *Env) (*aggGlobal, error) {
 	if err := s.build(calls, env); err != nil {
 		return nil, err
 	}
@@ -94,11 +93,11 @@ func newAggGlobal(n *planner.Node, s aggShape, calls []planner.AggCall, emit pla
 		own := *s.slicer
 		s.slicer = &own
 	}
-	g := &aggGlobal{aggShape: s, env: env, out: n.Schema, changes: emit == planner.EmitChanges, ttl: ttl,
+	g := &aggGlobal{aggShape: s, env: env, out: n.Schema, changes: emit == planner.EmitChanges,
 		tables: map[int64]*aggTable{}, closed: math.MinInt64, byID: map[[2]int64]int{}}
 	g.sliced, g.nextClose = !g.changes && s.closing == byWindows && !s.sides && !s.win.ProcTime && s.slicer.idsFit(), math.MinInt64
 	g.plainKeys = len(s.keys) > 0 && onlyOneForm(s.keyTypes)
-	if ttl > 0 {
+	if s.ttl > 0 {
 		g.lanes++ // the clock of the last change
 	}
 	g.src, g.lane, g.header = make([][]int64, s.local), make([][]int64, g.lanes), make([][]int64, g.lanes)
@@ -164,10 +163,10 @@ func (g *aggGlobal) end(id int64) int64 {
 	switch {
 	case g.slicer != nil:
 		return g.slicer.bound(id)
-	case id == nullWindow:
+	case id == nullBucket || id >= math.MaxInt64/closeBucket:
 		return math.MaxInt64
 	}
-	return id
+	return id*closeBucket + closeBucket - 1
 }
 
 func (g *aggGlobal) Process(ctx *Context, _ int, b *changelog.Batch, _ Emit) error {
@@ -193,13 +192,23 @@ func (g *aggGlobal) Process(ctx *Context, _ int, b *changelog.Batch, _ Emit) err
 			step = g.slicer.step
 		}
 		for id := r.window; id <= last; id += step {
-			if g.end(id) <= g.closed && id != nullWindow {
-				if err := g.tooLate(ctx, b, r.sel, id); err != nil {
+			if g.end(id) <= g.closed && id != nullBucket {
+				if err := g.tooLate(ctx, b, r.sel, g.end(id)); err != nil {
 					return err
 				}
 				continue
 			}
-			if err := g.merge(b, r.sel, g.table(id)); err != nil {
+			sel := r.sel
+			if g.closing == byKeyValue && id != nullBucket && id <= g.closed/closeBucket {
+				var err error
+				if sel, err = g.inTime(ctx, b, sel); err != nil {
+					return err
+				}
+				if sel != nil && len(sel) == 0 {
+					continue
+				}
+			}
+			if err := g.merge(b, sel, g.table(id)); err != nil {
 				return err
 			}
 		}
@@ -246,8 +255,7 @@ func (g *aggGlobal) split(b *changelog.Batch) []aggRun {
 
 // tooLate rejects partial rows of a window that is closed. The local part has judged all rows that can be late; what comes
 // here nevertheless must not bring a window to life again.
-func (g *aggGlobal) tooLate(ctx *Context, b *changelog.Batch, sel []uint32, id int64) error {
-	end := g.end(id)
+func (g *aggGlobal) tooLate(ctx *Context, b *changelog.Batch, sel []uint32, end int64) error {
 	sub := b.Select(sel)
 	var failed error
 	sub.Each(func(row int) {
@@ -259,6 +267,24 @@ func (g *aggGlobal) tooLate(ctx *Context, b *changelog.Batch, sel []uint32, id i
 			Watermark: changelog.Watermark(addSat(g.closed, g.lateness)), Policy: uint8(g.onLate)})
 	})
 	return failed
+}
+
+// inTime rejects the rows whose closing key is closed already, and returns the others.
+func (g *aggGlobal) inTime(ctx *Context, b *changelog.Batch, sel []uint32) ([]uint32, error) {
+	values := words(b.Cols[g.keyAt()+g.closeKey])
+	var late []uint32
+	kept := []uint32{}
+	b.Select(sel).Each(func(row int) {
+		if values[row] <= g.closed {
+			late = append(late, uint32(row))
+		} else {
+			kept = append(kept, uint32(row))
+		}
+	})
+	if len(late) == 0 {
+		return sel, nil
+	}
+	return kept, g.tooLate(ctx, b, late, g.closed)
 }
 
 // merge adds partial rows to a table.
@@ -553,7 +579,7 @@ func (g *aggGlobal) close(ctx *Context, emit Emit) error {
 	g.closed = max(g.closed, limit)
 	var done []int64
 	for _, id := range g.windows.Windows() {
-		if id == nullWindow {
+		if id == nullBucket {
 			continue
 		}
 		if g.end(id) > limit {
@@ -563,19 +589,20 @@ func (g *aggGlobal) close(ctx *Context, emit Emit) error {
 	}
 	for _, id := range done {
 		t := g.table(id)
-		if err := g.closeTable(ctx, t, emit); err != nil {
+		if err := g.closeTable(ctx, t, t.hash.Slots(nil), emit); err != nil {
 			return err
 		}
-		g.windows.Drop(id)
-		delete(g.tables, id)
+		g.dropWindow(id)
+	}
+	if err := g.closePart(ctx, limit, emit); err != nil {
+		return err
 	}
 	if limit == int64(changelog.MaxWatermark) && g.closing == byKeyValue && !g.changes {
-		if h := g.windows.Lookup(nullWindow); h != nil {
-			if err := g.closeTable(ctx, g.table(nullWindow), emit); err != nil {
+		if h := g.windows.Lookup(nullBucket); h != nil {
+			if err := g.closeTable(ctx, g.table(nullBucket), h.Slots(nil), emit); err != nil {
 				return err
 			}
-			g.windows.Drop(nullWindow)
-			delete(g.tables, nullWindow)
+			g.dropWindow(nullBucket)
 		}
 	}
 	if g.win.ProcTime && g.slicer != nil && ctx.Timer != nil {
@@ -590,8 +617,47 @@ func (g *aggGlobal) close(ctx *Context, emit Emit) error {
 	return nil
 }
 
-func (g *aggGlobal) closeTable(ctx *Context, t *aggTable, emit Emit) error {
-	slots := t.hash.Slots(nil)
+func (g *aggGlobal) dropWindow(id int64) {
+	for i := range g.uses {
+		if s := g.uses[i].side; s != nil {
+			s.dropWindow(id)
+		}
+	}
+	g.windows.Drop(id)
+	delete(g.tables, id)
+}
+
+// closePart puts out and drops the groups that the limit has passed of the one table it has passed in part. With EMIT CHANGES there
+// is nothing to put out, and they wait for the rest of the table.
+func (g *aggGlobal) closePart(ctx *Context, limit int64, emit Emit) error {
+	if g.closing != byKeyValue || g.changes || limit == math.MinInt64 {
+		return nil
+	}
+	h := g.windows.Lookup(floorDiv(limit, closeBucket))
+	if h == nil || floorDiv(limit, closeBucket) == nullBucket {
+		return nil
+	}
+	slots := h.Slots(nil)
+	if len(slots) == 0 {
+		return nil
+	}
+	ends := words(h.Keys(slots)[g.closeKey])
+	done := slots[:0]
+	for i, s := range slots {
+		if ends[i] <= limit {
+			done = append(done, s)
+		}
+	}
+	if err := g.closeTable(ctx, g.table(floorDiv(limit, closeBucket)), done, emit); err != nil {
+		return err
+	}
+	for _, s := range done {
+		h.Delete(s)
+	}
+	return nil
+}
+
+func (g *aggGlobal) closeTable(ctx *Context, t *aggTable, slots []uint32, emit Emit) error {
 	for from := 0; from < len(slots); from += g.env.batchRows() {
 		part := slots[from:min(len(slots), from+g.env.batchRows())]
 		if !g.changes {

@@ -26,9 +26,11 @@ type aggLocal struct {
 	touched []*localGroups            // those of this batch
 	free    []*localGroups
 	last    *localGroups
+	held    int // groups not sent yet
 	carries []int
 
 	dense   denseGroups
+	mixed   mixedRows
 	slots   []uint32
 	added   []uint32
 	lane    [][]int64 // scratch
@@ -77,7 +79,14 @@ func (l *aggLocal) Process(ctx *Context, b *changelog.Batch, emit Emit) error {
 	if err := l.assign(ctx, b); err != nil {
 		return err
 	}
+	l.mixed.reset()
 	for _, g := range l.touched {
+		if !g.selAll && g.hash == nil && len(g.sel) < minLocalRows {
+			// Few rows of many windows go on in one batch.
+			l.mixed.add(g)
+			g.sel = g.sel[:0]
+			continue
+		}
 		sel := g.sel
 		if g.selAll {
 			sel = b.Sel
@@ -85,7 +94,29 @@ func (l *aggLocal) Process(ctx *Context, b *changelog.Batch, emit Emit) error {
 		l.take(b, g, sel, emit)
 		g.sel, g.selAll = g.sel[:0], false
 	}
+	if n := len(l.mixed.rows); n > 0 {
+		r := rowSet{b: b, rows: l.mixed.rows, n: n}
+		if b.Weights != nil {
+			r.w = gatherWords(nil, b.Weights, r.rows)
+		}
+		l.passRows(&r, append([]int64(nil), l.mixed.windows...), append([]int64(nil), l.mixed.slices...), emit)
+	}
 	return nil
+}
+
+// mixedRows are rows of several windows.
+type mixedRows struct {
+	rows            []uint32
+	windows, slices []int64
+}
+
+func (m *mixedRows) reset() { m.rows, m.windows, m.slices = m.rows[:0], m.windows[:0], m.slices[:0] }
+
+func (m *mixedRows) add(g *localGroups) {
+	m.rows = append(m.rows, g.sel...)
+	for range g.sel {
+		m.windows, m.slices = append(m.windows, g.window), append(m.slices, g.slice)
+	}
 }
 
 func (l *aggLocal) takeAll(g *localGroups) {
@@ -268,9 +299,10 @@ func (l *aggLocal) assignKey(ctx *Context, b *changelog.Batch) error {
 		if failed != nil {
 			return
 		}
-		v := int64(nullWindow)
+		bucket := int64(nullBucket)
 		if !valid.null(row) {
-			v = values[row]
+			v := values[row]
+			bucket = floorDiv(v, closeBucket)
 			if wm != nil && v <= subSat(wm[row], l.lateness) {
 				failed = ctx.Reject(Rejection{Batch: b, Schema: l.in, Row: row, Reason: ReasonLate,
 					Err: lateError("the end of its group", v, wm[row]), Weight: b.Weight(row),
@@ -278,8 +310,8 @@ func (l *aggLocal) assignKey(ctx *Context, b *changelog.Batch) error {
 				return
 			}
 		}
-		if g == nil || g.window != v {
-			g = l.at(v, 0)
+		if g == nil || g.window != bucket {
+			g = l.at(bucket, 0)
 		}
 		l.takeRow(g, row)
 	})
@@ -300,7 +332,7 @@ func (l *aggLocal) take(b *changelog.Batch, g *localGroups, sel []uint32, emit E
 			r.w = l.w
 		}
 	}
-	if l.sides || l.through > 0 || g.hash == nil && r.n < minLocalRows {
+	if l.sides || l.through > 0 {
 		l.through = max(0, l.through-r.n)
 		l.pass(g, r, emit)
 		return
@@ -329,8 +361,11 @@ func (l *aggLocal) take(b *changelog.Batch, g *localGroups, sel []uint32, emit E
 	if fresh > r.n/2 && r.n >= 1024 {
 		l.through = tryAgainRows
 	}
-	if g.hash.Len() >= maxLocalGroups {
-		l.send(g, emit)
+	if l.held += fresh; l.held >= maxLocalGroups {
+		for _, g := range l.order {
+			l.send(g, emit)
+		}
+		l.held = 0
 	}
 }
 
@@ -389,6 +424,11 @@ func (l *aggLocal) open(g *localGroups) {
 
 // pass sends each row as a partial row.
 func (l *aggLocal) pass(g *localGroups, r *rowSet, emit Emit) {
+	l.passRows(r, repeated(g.window, r.n), repeated(g.slice, r.n), emit)
+}
+
+// passRows sends each row as a partial row of its window.
+func (l *aggLocal) passRows(r *rowSet, windows, slices []int64, emit Emit) {
 	lanes := make([][]int64, l.local)
 	block := make([]int64, l.local*r.n)
 	for i := range lanes {
@@ -406,7 +446,7 @@ func (l *aggLocal) pass(g *localGroups, r *rowSet, emit Emit) {
 	for i, k := range l.keys {
 		keys[i] = take(r.b.Cols[k])
 	}
-	out := l.partialBatch(g, keys, lanes, r.n)
+	out := l.partialBatch(windows, slices, keys, lanes, r.n)
 	for _, c := range l.carries {
 		out.Cols = append(out.Cols, take(r.b.Cols[c]))
 	}
@@ -416,10 +456,10 @@ func (l *aggLocal) pass(g *localGroups, r *rowSet, emit Emit) {
 	emit(out)
 }
 
-func (l *aggLocal) partialBatch(g *localGroups, keys []arrow.Array, lanes [][]int64, n int) *changelog.Batch {
+func (l *aggLocal) partialBatch(windows, slices []int64, keys []arrow.Array, lanes [][]int64, n int) *changelog.Batch {
 	out := &changelog.Batch{N: n, Cols: make([]arrow.Array, 0, len(l.partial))}
 	for i := range l.ids() {
-		out.Cols = append(out.Cols, int64Array(types.Int8Type, repeated([...]int64{g.window, g.slice}[i], n), nil))
+		out.Cols = append(out.Cols, int64Array(types.Int8Type, [...][]int64{windows, slices}[i], nil))
 	}
 	out.Cols = append(out.Cols, keys...)
 	for _, lane := range lanes {
@@ -441,7 +481,8 @@ func (l *aggLocal) send(g *localGroups, emit Emit) {
 		for i := range lanes {
 			lanes[i] = gatherLane(make([]int64, len(part)), g.cols[i], part)
 		}
-		emit(l.partialBatch(g, g.hash.Keys(part), lanes, len(part)))
+		n := len(part)
+		emit(l.partialBatch(repeated(g.window, n), repeated(g.slice, n), g.hash.Keys(part), lanes, n))
 	}
 	g.hash, g.cols = nil, nil
 }
@@ -459,7 +500,7 @@ func (l *aggLocal) Flush(_ *Context, emit Emit) error {
 		l.send(g, emit)
 	}
 	l.free = append(l.free, l.order...)
-	l.order, l.last = l.order[:0], nil
+	l.order, l.last, l.held = l.order[:0], nil, 0
 	clear(l.groups)
 	return nil
 }

@@ -33,7 +33,7 @@ func (g *aggGlobal) sliceTable(id int64) (k, first int64) {
 func (g *aggGlobal) processSlice(ctx *Context, b *changelog.Batch, r aggRun) error {
 	first := r.window
 	if g.slicer.bound(first) <= g.closed {
-		if err := g.tooLate(ctx, b, r.sel, first); err != nil {
+		if err := g.tooLate(ctx, b, r.sel, g.slicer.bound(first)); err != nil {
 			return err
 		}
 		var ok bool
@@ -117,7 +117,7 @@ func (g *aggGlobal) closeWindow(ctx *Context, e int64, emit Emit) error {
 		sum = &one
 	}
 	sum.id = e
-	return g.closeTable(ctx, sum, emit)
+	return g.closeTable(ctx, sum, sum.hash.Slots(nil), emit)
 }
 
 // scratch makes a table outside the state.

@@ -24,8 +24,10 @@ type valueAcc interface {
 	update(r *sideRun, cols []*state.I64Column) error
 	// finish returns the value of each group.
 	finish(g *sideGroups, lanes [][]int64, fail func(i int, err *types.Error)) arrow.Array
-	// drop forgets the values of groups.
+	// drop forgets the values of groups; values of groups of a window may wait for dropWindow.
 	drop(g *sideGroups)
+	// dropWindow follows when all groups of a window were dropped.
+	dropWindow(id int64)
 }
 
 // sideRun is partial rows of one window with the slots of their groups.
@@ -116,6 +118,9 @@ func newValueAcc(c *planner.AggCall, agg *expr.Aggregate, s *aggShape, _ int) (v
 	if t := s.partial[c.Args[0]].Type; agg.Kind != expr.Count && (t == types.NumericType || t.Kind == types.Interval) {
 		m.prepare(s, false)
 		return &distinctForms{valueTable: m, inner: acc}, nil
+	}
+	if s.ttl == 0 {
+		return newDistinctHash(m, acc), nil
 	}
 	m.byValue = true
 	m.prepare(s, false)
@@ -289,6 +294,8 @@ func (m *valueTable) drop(g *sideGroups) {
 		}
 	}
 }
+
+func (m *valueTable) dropWindow(int64) {}
 
 // builders returns builders of the columns behind the group.
 func (m *valueTable) builders() []array.Builder {
@@ -550,43 +557,15 @@ func (v *bitValue) finish(g *sideGroups, _ [][]int64, _ func(int, *types.Error))
 // distinctValue computes an aggregate over the distinct values: a value counts in its lanes while it occurs.
 type distinctValue struct {
 	*valueTable
-	inner  accumulator
-	rowsIn []uint32
-	slots  []uint32
-	sign   []int64
-	lane   [][]int64
-	header [][]int64
+	inner   accumulator
+	changed distinctChanges
 }
 
 func (d *distinctValue) lanes() int { return d.inner.lanes() }
 
 func (d *distinctValue) update(r *sideRun, cols []*state.I64Column) error {
-	d.rowsIn, d.slots, d.sign = d.rowsIn[:0], d.slots[:0], d.sign[:0]
-	d.each(r, func(i int, before, after int64) {
-		if (before > 0) == (after > 0) {
-			return
-		}
-		sign := int64(1)
-		if before > 0 {
-			sign = -1
-		}
-		d.rowsIn = append(d.rowsIn, uint32(d.set.row(i)))
-		d.slots = append(d.slots, r.slots[i])
-		d.sign = append(d.sign, sign)
-	})
-	n := len(d.rowsIn)
-	if n == 0 {
-		return nil
-	}
-	if d.lane == nil {
-		d.lane, d.header = make([][]int64, d.inner.lanes()), make([][]int64, d.inner.lanes())
-	}
-	for i := range d.lane {
-		d.lane[i] = resize(d.lane[i], n)
-		d.header[i] = d.lane[i]
-	}
-	d.inner.explode(&rowSet{b: r.b, rows: d.rowsIn, n: n, w: d.sign}, d.header)
-	d.inner.merge(cols, d.slots, d.header)
+	d.each(r, func(i int, before, after int64) { d.changed.note(d.set.row(i), r.slots[i], before, after) })
+	d.changed.apply(d.inner, r.b, cols)
 	return nil
 }
 

@@ -20,7 +20,7 @@ func TestAggregateCloses(t *testing.T) {
 	distinct := callOf(in, "count", 2)
 	distinct.Distinct = true
 	rapid.Check(t, func(rt *rapid.T) {
-		op := &planner.Aggregate{Keys: []int{1, 0}, Close: 1, CloseLag: rapid.SampledFrom([]int64{0, 2 * second, -1}).Draw(rt, "lag"),
+		op := &planner.Aggregate{Keys: []int{1, 0}, Close: 1, CloseLag: rapid.SampledFrom([]int64{0, 2 * second, -1, second / 3}).Draw(rt, "lag"),
 			Emit: rapid.SampledFrom([]planner.Emission{planner.EmitChanges, planner.EmitOnClose}).Draw(rt, "emit"), RowWatermark: 3,
 			Aggs: []planner.AggCall{callOf(in, "count"), distinct}}
 		c := &opCase{node: aggNode(inputNode(in, true), op)}
@@ -29,7 +29,7 @@ func TestAggregateCloses(t *testing.T) {
 		for e := range rapid.IntRange(1, 4).Draw(rt, "epochs") {
 			ep := testEpoch{clock: int64(e)}
 			for range rapid.IntRange(0, 8).Draw(rt, "rows") {
-				w := rapid.Int64Range(-10, 10).Draw(rt, "w") * second
+				w := rapid.Int64Range(-20, 20).Draw(rt, "w") * second / 2
 				r := ins(orNull(rt, w), int64(rapid.IntRange(0, 2).Draw(rt, "k")), orNull(rt, rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "s")), wm)
 				ep.rows = append(ep.rows, r)
 				if r.vals[0] != nil && w <= wm-op.CloseLag {
