@@ -63,13 +63,18 @@ type section struct {
 	kind sectionKind
 	id   uint64
 	body []byte
+	crc  uint32
+}
+
+func newSection(kind sectionKind, id uint64, body []byte) section {
+	return section{kind, id, body, checksum(body)}
 }
 
 // sectionsOf turns a record into sections.
 func sectionsOf(rec *Record, published map[uint64]changelog.Epoch) ([]section, error) {
 	var s []section
 	if rec.Meta != nil {
-		s = append(s, section{sectionMeta, 0, rec.Meta})
+		s = append(s, newSection(sectionMeta, 0, rec.Meta))
 	}
 	for _, t := range rec.Tables {
 		if t.Rows == nil || t.Rows.NumRows() == 0 {
@@ -79,25 +84,25 @@ func sectionsOf(rec *Record, published map[uint64]changelog.Epoch) ([]section, e
 		if err != nil {
 			return nil, fmt.Errorf("encode the rows of table %d: %w", t.Table, err)
 		}
-		s = append(s, section{sectionTable, uint64(t.Table), body})
+		s = append(s, newSection(sectionTable, uint64(t.Table), body))
 	}
 	for _, id := range rec.DropTable {
-		s = append(s, section{sectionDropTable, uint64(id), nil})
+		s = append(s, newSection(sectionDropTable, uint64(id), nil))
 	}
 	if len(rec.Rejected) > 0 {
-		s = append(s, section{sectionRejected, 0, rec.Rejected})
+		s = append(s, newSection(sectionRejected, 0, rec.Rejected))
 	}
 	for _, o := range rec.Outboxes {
-		s = append(s, section{sectionOutbox, o.Sink, o.Body})
+		s = append(s, newSection(sectionOutbox, o.Sink, o.Body))
 	}
 	for _, id := range rec.DropSink {
-		s = append(s, section{sectionDropSink, id, nil})
+		s = append(s, newSection(sectionDropSink, id, nil))
 	}
 	if len(rec.Catalog) > 0 {
-		s = append(s, section{sectionCatalog, 0, rec.Catalog})
+		s = append(s, newSection(sectionCatalog, 0, rec.Catalog))
 	}
 	for sink, epoch := range published {
-		s = append(s, section{sectionPublished, sink, binary.LittleEndian.AppendUint64(nil, uint64(epoch))})
+		s = append(s, newSection(sectionPublished, sink, binary.LittleEndian.AppendUint64(nil, uint64(epoch))))
 	}
 	return s, nil
 }
@@ -115,7 +120,7 @@ func frameHead(epoch changelog.Epoch, clock int64, sections []section) []byte {
 		b = append(b, byte(s.kind))
 		b = binary.LittleEndian.AppendUint64(b, s.id)
 		b = binary.LittleEndian.AppendUint64(b, uint64(len(s.body)))
-		b = binary.LittleEndian.AppendUint32(b, checksum(s.body))
+		b = binary.LittleEndian.AppendUint32(b, s.crc)
 	}
 	binary.LittleEndian.PutUint32(b[28:], checksum(b[frameHeadSize:]))
 	return b
@@ -134,25 +139,18 @@ func encodeRows(rec arrow.Record) ([]byte, error) {
 }
 
 // decodeRows reads what encodeRows wrote; body was checked against its checksum.
-func decodeRows(body []byte) (rec arrow.Record, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("arrow: %v", p)
-		}
-	}()
-	r, err := ipc.NewReader(bytes.NewReader(body))
+func decodeRows(body []byte) (arrow.Record, error) {
+	recs, err := changelog.ReadRecords(body)
+	if err == nil && len(recs) != 1 {
+		err = fmt.Errorf("%d batches, want 1", len(recs))
+	}
+	if err == nil {
+		err = checkLogged(recs[0])
+	}
 	if err != nil {
 		return nil, err
 	}
-	if !r.Next() {
-		if r.Err() != nil {
-			return nil, r.Err()
-		}
-		return nil, io.ErrUnexpectedEOF
-	}
-	rec = r.Record()
-	rec.Retain()
-	return rec, nil
+	return recs[0], nil
 }
 
 // place is where a section's body lies.
@@ -172,9 +170,19 @@ type entry struct {
 	place
 }
 
-// scanSegment calls f for every whole frame with its sections, in order, and returns the length up to which the segment counts. end is its
+// frame is a whole frame as the scan finds it.
+type frame struct {
+	segment  string
+	at, end  int64
+	epoch    changelog.Epoch
+	clock    int64
+	sections []entry
+	bodies   map[int64][]byte // by offset; of all but tables and outboxes
+}
+
+// scanSegment calls f for every whole frame, in order, and returns the length up to which the segment counts. end is its
 // logged length, or -1 for the newest segment, whose torn tail is left out.
-func scanSegment(fs vfs.FS, path, name, engine string, end int64, f func(epoch changelog.Epoch, clock int64, sections []entry, body func(entry) ([]byte, error)) error) (int64, error) {
+func scanSegment(fs vfs.FS, path, name, engine string, end int64, f func(frame) error) (int64, error) {
 	file, err := fs.OpenRead(path)
 	if err != nil {
 		return 0, err
@@ -255,7 +263,7 @@ func (s *segmentReader) at(off, n int64) ([]byte, error) {
 const cutShort = -1
 
 // frame reads the frame at off. why says what is wrong with it; next is then the end as far as it is known, or cutShort.
-func (s *segmentReader) frame(off int64, name string, f func(changelog.Epoch, int64, []entry, func(entry) ([]byte, error)) error) (next int64, why string, err error) {
+func (s *segmentReader) frame(off int64, name string, f func(frame) error) (next int64, why string, err error) {
 	head, err := s.at(off, frameHeadSize)
 	if err == io.ErrUnexpectedEOF {
 		return cutShort, "a frame's head is cut short", nil
@@ -307,7 +315,7 @@ func (s *segmentReader) frame(off int64, name string, f func(changelog.Epoch, in
 			bodies[e.offset] = body
 		}
 	}
-	return next, "", f(epoch, clock, sections, func(e entry) ([]byte, error) { return bodies[e.offset], nil })
+	return next, "", f(frame{segment: name, at: off, end: next, epoch: epoch, clock: clock, sections: sections, bodies: bodies})
 }
 
 // torn reports whether what is wrong between from and to is what a write looks like that was under way: the file ends there, or a sector
