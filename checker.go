@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sql"
 	"github.com/streamsql/streamsql/types"
@@ -18,7 +19,7 @@ type Checker struct {
 
 // NewChecker returns a checker of an empty catalog for a dialect ("native" or "mysql").
 func NewChecker(dialect string) *Checker {
-	db := &DB{registry: builtinRegistry(), connectors: newConnectorList(nil, nil), catalog: planner.NewCatalog()}
+	db := &DB{registry: expr.Builtin, connectors: newConnectorList(nil, nil), catalog: planner.NewCatalog()}
 	return &Checker{session: db.NewSession(), dialect: dialect, broken: map[string]bool{}}
 }
 

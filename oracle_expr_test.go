@@ -162,15 +162,15 @@ func (g *generator) literal(k kind) string {
 	}
 	switch k {
 	case kInt2:
-		return g.pick("1", "0", "-5") + "::smallint"
+		return g.pick("1", "0", "(-5)") + "::smallint"
 	case kInt4:
 		return g.pick("0", "1", "2", "42", "(-7)")
 	case kInt8:
 		return g.pick("1", "0", "8589934592") + "::bigint"
 	case kNumeric:
-		return g.pick("0.5", "1.25", "100.001", "-3.0")
+		return g.pick("0.5", "1.25", "100.001", "(-3.0)")
 	case kFloat8:
-		return g.pick("0.5", "1", "-2.25", "1024") + "::float8"
+		return g.pick("0.5", "1", "(-2.25)", "1024") + "::float8"
 	case kBool:
 		return g.pick("true", "false")
 	case kText:

@@ -15,6 +15,7 @@ import (
 
 // query runs a query: a snapshot of views and constants, an answer over inputs that end, or the changes of one that goes on.
 func (s *Session) query(ctx context.Context, p *planner.Planner, q *sql.Query) (Result, error) {
+	p.OrderBounded = q.Emit == nil // an answer that is collected can be sorted
 	plan, err := p.PlanQuery(q)
 	if err != nil {
 		return Result{}, err
@@ -42,12 +43,10 @@ func (s *Session) subscribe(ctx context.Context, p *planner.Planner, stmt *sql.S
 			return Result{}, err
 		}
 	}
+	p.Live = true
 	plan, err := p.PlanQuery(q)
 	if err != nil {
 		return Result{}, err
-	}
-	if plan.Order != nil || plan.Limit != nil || plan.Offset != nil {
-		return Result{}, types.NotSupported(stmt.Span(), "ORDER BY, LIMIT and OFFSET of a continuous query")
 	}
 	rows, err := s.live(ctx, plan, false)
 	return Result{Tag: "SUBSCRIBE", Rows: rows, Notices: notices(plan.Notices)}, err
@@ -79,7 +78,7 @@ func viewsOf(n *planner.Node) []planner.ObjectID {
 func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool) (*Rows, error) {
 	engine := s.db.engine
 	if len(viewsOf(plan.Root)) == 0 {
-		private, err := exec.Open(s.db.config(nil))
+		private, err := exec.Open(s.db.config(nil, s.zone()))
 		if err != nil {
 			return nil, err
 		}
@@ -98,7 +97,8 @@ func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool)
 		return nil, err
 	}
 	visible := len(plan.Schema)
-	rows := &Rows{columns: columnsOf(plan.Schema), live: !whole, engine: engine, ctx: ctx, close: func() error {
+	collected := whole && (!plan.Root.Props.AppendOnly || ordered(plan))
+	rows := &Rows{columns: columnsOf(plan.Schema), live: !whole, engine: engine, private: engine != s.db.engine, ctx: ctx, close: func() error {
 		sub.Close()
 		return stop()
 	}}
@@ -110,35 +110,41 @@ func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool)
 		if !ok {
 			return Changes{}, io.EOF
 		}
-		return Changes{Epoch: c.Epoch, Batches: visibleColumns(c.Batches, visible)}, nil
+		if !collected {
+			c.Batches = visibleColumns(c.Batches, visible)
+		}
+		return Changes{Epoch: c.Epoch, Batches: c.Batches}, nil
 	}
 	rows.next = next
-	if whole && !plan.Root.Props.AppendOnly {
-		rows.next = collect(next, plan.Schema)
+	if collected {
+		rows.next = collect(next, plan)
 	}
 	return rows, nil
 }
 
 // collect turns changes that end into one final answer.
-func collect(next func(context.Context) (Changes, error), schema types.Schema) func(context.Context) (Changes, error) {
+func collect(next func(context.Context) (Changes, error), plan *planner.QueryPlan) func(context.Context) (Changes, error) {
 	done := false
+	schema := plan.Root.Inputs[0].Schema
 	return func(ctx context.Context) (Changes, error) {
 		if done {
 			return Changes{}, io.EOF
 		}
 		var all []*changelog.Batch
+		merge := 256
 		for {
 			c, err := next(ctx)
 			if err == io.EOF {
 				done = true
-				return Changes{Batches: changelog.Consolidate(schema, all)}, nil
+				return Changes{Batches: finish(changelog.Consolidate(schema, all), plan)}, nil
 			}
 			if err != nil {
 				return Changes{}, err
 			}
 			all = append(all, c.Batches...)
-			if len(all) >= 256 {
+			if len(all) >= merge {
 				all = changelog.Consolidate(schema, all)
+				merge = max(256, 2*len(all))
 			}
 		}
 	}
@@ -163,16 +169,11 @@ func (s *Session) snapshot(ctx context.Context, plan *planner.QueryPlan) (*Rows,
 		}
 		pinned = *p
 	}
-	batches, err := exec.RunOnce(ctx, s.db.config(nil), plan.Root, pinned.Snapshots)
+	batches, err := exec.RunOnce(ctx, s.db.config(nil, s.zone()), plan.Root, pinned.Snapshots)
 	if err != nil {
 		return nil, err
 	}
-	full := plan.Root.Inputs[0].Schema
-	batches = changelog.Consolidate(full, batches)
-	if len(plan.Order) > 0 || plan.Limit != nil || plan.Offset != nil {
-		batches = sortAndCut(full, batches, plan)
-	}
-	batches = visibleColumns(batches, len(plan.Schema))
+	batches = finish(batches, plan)
 	given := false
 	return &Rows{columns: columnsOf(plan.Schema), ctx: ctx, next: func(context.Context) (Changes, error) {
 		if given {
@@ -181,6 +182,18 @@ func (s *Session) snapshot(ctx context.Context, plan *planner.QueryPlan) (*Rows,
 		given = true
 		return Changes{Batches: batches}, nil
 	}}, nil
+}
+
+func ordered(plan *planner.QueryPlan) bool {
+	return len(plan.Order) > 0 || plan.Limit != nil || plan.Offset != nil
+}
+
+// finish makes the answer that the user sees of consolidated rows.
+func finish(batches []*changelog.Batch, plan *planner.QueryPlan) []*changelog.Batch {
+	if ordered(plan) {
+		batches = sortAndCut(plan.Root.Inputs[0].Schema, batches, plan)
+	}
+	return visibleColumns(batches, len(plan.Schema))
 }
 
 // sortAndCut applies ORDER BY, OFFSET and LIMIT. Ties are ordered by the encoded rows, so that the answer is the same every time.

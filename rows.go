@@ -42,6 +42,7 @@ type Rows struct {
 	columns []Column
 	live    bool
 	engine  *exec.Engine // of a live query
+	private bool         // the engine is the query's own
 	ctx     context.Context
 	next    func(ctx context.Context) (Changes, error) // io.EOF behind the last
 	close   func() error
@@ -61,6 +62,15 @@ func (r *Rows) Columns() []Column { return r.columns }
 
 // Live reports whether the rows are changes of an answer that goes on, rather than an answer.
 func (r *Rows) Live() bool { return r.live }
+
+// Rejected counts the rows that the query left out, of a query over sources that runs by itself; those of continuous queries that are
+// kept stand in streamsql.rejected.
+func (r *Rows) Rejected() []RejectedStats {
+	if !r.private {
+		return nil
+	}
+	return r.engine.Stats().Rejected
+}
 
 // Changes takes the next changes as a whole, instead of row by row with Next. It returns io.EOF behind the last.
 func (r *Rows) Changes(ctx context.Context) (Changes, error) {

@@ -116,6 +116,16 @@ func (s *Session) setting(name string) string {
 	return s.set[name]
 }
 
+// zone is the session's time zone.
+func (s *Session) zone() *time.Location {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if z, err := types.ParseZone(s.settings.TimeZone); err == nil && s.settings.TimeZone != "" {
+		return z
+	}
+	return time.UTC
+}
+
 // planner returns a planner over the catalog as it is now.
 func (s *Session) planner(args []any) (*planner.Planner, error) {
 	s.mu.Lock()

@@ -3,6 +3,7 @@ package streamsql
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/streamsql/streamsql/exec"
 	"github.com/streamsql/streamsql/planner"
@@ -105,6 +106,10 @@ func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.State
 		}
 	}
 	if spec, runs := jobOf(created.Object); runs {
+		if s.zone() != time.UTC {
+			return r, types.NotSupported(stmt.Span(), "continuous queries in a time zone other than UTC").
+				WithHint("RESET timezone, and write AT TIME ZONE where the query needs a zone")
+		}
 		limits(created.Catalog, &spec, created.Object)
 		change.Add = append(change.Add, spec)
 	}

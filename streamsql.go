@@ -149,7 +149,7 @@ func (db *DB) start() error {
 			return fmt.Errorf("catalog of epoch %d: %w", entry.Epoch, err)
 		}
 	}
-	engine, err := exec.Open(db.config(db.store))
+	engine, err := exec.Open(db.config(db.store, time.UTC))
 	if err != nil {
 		return err
 	}
@@ -171,10 +171,11 @@ func (db *DB) start() error {
 	return nil
 }
 
-// config is how engines of this DB are opened; store is nil for a private one in memory.
-func (db *DB) config(store *state.Store) exec.Config {
+// config is how engines of this DB are opened; store is nil for a private one in memory. zone is that of texts of timestamptz.
+func (db *DB) config(store *state.Store, zone *time.Location) exec.Config {
 	clock := db.opts.Clock
 	return exec.Config{
+		Env:   &exec.Env{Functions: db.registry, Zone: zone},
 		Store: store, Workers: db.opts.Workers, MemoryLimit: db.opts.MemoryLimit, Logger: db.opts.Logger,
 		Clock:      func() int64 { return clock().UnixMicro() },
 		OpenSource: db.openSource, OpenSink: db.openSink,

@@ -10,7 +10,6 @@ import (
 
 	"github.com/streamsql/streamsql"
 	"github.com/streamsql/streamsql/changelog"
-	"github.com/streamsql/streamsql/exec"
 )
 
 // Metrics returns a registry of its own with the figures of a database, taken anew at each scrape.
@@ -99,7 +98,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for _, j := range s.Jobs {
 		up := 1.0
-		if j.State == exec.JobFailed {
+		if j.State == streamsql.JobFailed {
 			up = 0
 		}
 		gauge(jobUp, up, j.Name)
@@ -118,7 +117,7 @@ func Health(db *streamsql.DB) http.Handler {
 		default:
 		}
 		for _, j := range db.Stats().Jobs {
-			if j.State == exec.JobFailed {
+			if j.State == streamsql.JobFailed {
 				w.WriteHeader(http.StatusServiceUnavailable)
 				fmt.Fprintf(w, "%s failed: %v\n", j.Name, j.Err)
 				return

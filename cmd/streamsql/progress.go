@@ -12,7 +12,6 @@ import (
 
 	"github.com/streamsql/streamsql"
 	"github.com/streamsql/streamsql/changelog"
-	"github.com/streamsql/streamsql/exec"
 )
 
 // progress says on standard error how a run goes: on a terminal one line that is drawn anew twice a second, elsewhere a plain line every ten
@@ -26,7 +25,7 @@ type progress struct {
 	mu      sync.Mutex
 	done    chan struct{}
 	ended   chan struct{}
-	last    exec.Stats
+	last    streamsql.Stats
 	lastAt  time.Time
 	lastLen int
 }
@@ -111,7 +110,7 @@ func (p *progress) print(final bool) {
 }
 
 // progressLine puts the figures in one line: rows in and out, epoch, watermark and its lag, rejected rows, state.
-func progressLine(s exec.Stats, rate float64, now time.Time) string {
+func progressLine(s streamsql.Stats, rate float64, now time.Time) string {
 	parts := []string{
 		fmt.Sprintf("in %s (%s/s)", count(s.RowsIn), count(int64(rate))),
 		fmt.Sprintf("out %s", count(s.RowsOut)),
@@ -143,14 +142,14 @@ func progressLine(s exec.Stats, rate float64, now time.Time) string {
 	}
 	parts = append(parts, "state "+size(bytes))
 	for _, j := range s.Jobs {
-		if j.State == exec.JobFailed {
+		if j.State == streamsql.JobFailed {
 			parts = append(parts, fmt.Sprintf("%s FAILED", j.Name))
 		}
 	}
 	return strings.Join(parts, " | ")
 }
 
-func lowest(list []exec.PartitionStats) (changelog.Watermark, bool) {
+func lowest(list []streamsql.PartitionStats) (changelog.Watermark, bool) {
 	w := changelog.MaxWatermark
 	for _, p := range list {
 		w = min(w, p.SourceWM)

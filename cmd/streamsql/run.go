@@ -154,6 +154,7 @@ func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s
 			p.start()
 			err = printRows(ctx, out, result.Rows)
 			result.Rows.Close()
+			printRejected(stderr, result.Rows)
 		} else {
 			printNotices(stderr, result.Notices)
 		}
@@ -189,6 +190,13 @@ func printNotices(w io.Writer, notices []streamsql.Notice) {
 		if n.Hint != "" {
 			fmt.Fprintln(w, "hint: "+n.Hint)
 		}
+	}
+}
+
+// printRejected says what a query left out.
+func printRejected(w io.Writer, rows *streamsql.Rows) {
+	for _, r := range rows.Rejected() {
+		fmt.Fprintf(w, "notice: %d rows of %s were rejected (%s)\n", r.Rows, r.Source, r.Reason)
 	}
 }
 

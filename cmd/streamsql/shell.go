@@ -206,6 +206,7 @@ func (s *shell) execute(text string) {
 		}
 		err = printRows(ctx, s.out, r.Rows)
 		r.Rows.Close()
+		printRejected(s.err, r.Rows)
 		if err != nil && ctx.Err() == nil {
 			s.show(err, text)
 			return

@@ -18,7 +18,7 @@ func versionsCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "state", Short: "list versions of a data directory, roll back, make a savepoint"}
 	with := func(use, short string, args int, f func(cmd *cobra.Command, s *state.Store, args []string) error) {
 		cmd.AddCommand(&cobra.Command{Use: use, Short: short, Args: cobra.ExactArgs(args), RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := state.Open(nil, args[0], state.Options{})
+			s, err := state.Open(nil, args[0], state.Options{MustExist: true})
 			if err != nil {
 				return fail(cmd.ErrOrStderr(), "streamsql: "+err.Error())
 			}
