@@ -51,6 +51,9 @@ func New(name string, o types.Options, all, wanted types.Schema) (sources.Source
 		}
 		byColumn[column][property] = v
 	}
+	if err := generate.CheckLimits(o); err != nil {
+		return nil, err
+	}
 	g := &generator{}
 	for _, f := range all {
 		given, err := types.ParseOptions("column '"+f.Name+"' of datagen", properties, byColumn[f.Name])
@@ -62,6 +65,9 @@ func New(name string, o types.Options, all, wanted types.Schema) (sources.Source
 			return nil, types.Errorf(types.CodeOf(err), "column %q of datagen: %s", f.Name, err)
 		}
 		rule.nullRate = given.Float("null_rate")
+		if !(rule.nullRate >= 0 && rule.nullRate <= 1) {
+			return nil, types.Errorf(types.CodeInvalidParameter, "column %q of datagen: null_rate is %v, wanted 0 to 1", f.Name, rule.nullRate)
+		}
 		if rule.nullRate > 0 && f.NotNull {
 			return nil, types.Errorf(types.CodeInvalidParameter, "column %q is NOT NULL and has a null_rate", f.Name)
 		}
@@ -127,6 +133,9 @@ func newRule(f types.Field, o types.Options) (rule, error) {
 		return newNumber(t, o, sequence)
 	case t.Kind == types.Text && !sequence:
 		length := o.Int("length")
+		if length < 0 || length > 1_000_000 {
+			return rule{}, types.Errorf(types.CodeInvalidParameter, "length is %d, wanted 0 to 1000000", length)
+		}
 		return rule{value: func(_ int64, r *generate.Random) any { return letters(r, length) }}, nil
 	case t.Kind == types.Text:
 		start, err := whole(types.Int8Type, o, "start", 0)
@@ -163,15 +172,18 @@ func whole(t types.Type, o types.Options, name string, otherwise int64) (int64, 
 }
 
 func newWhole(t types.Type, o types.Options, sequence bool) (rule, error) {
-	lo, hi, step := int64(0), int64(1<<15-1), int64(1)
+	lo, hi, step := int64(0), int64(math.MaxInt16), int64(1)
+	last := int64(math.MaxInt16) // of the type
 	switch t.Kind {
-	case types.Int4, types.Int8:
-		hi = 1<<31 - 1
+	case types.Int4:
+		hi, last = math.MaxInt32, math.MaxInt32
+	case types.Int8:
+		hi, last = math.MaxInt32, math.MaxInt64
 	case types.Date:
-		hi = 36524 // 2069-12-31
+		hi, last = 36524, int64(types.DatePosInf)-1 // 2069-12-31
 	case types.Timestamp, types.TimestampTZ:
 		lo = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
-		hi, step = lo+int64(10*365*24*time.Hour/time.Microsecond), 1_000_000
+		hi, step, last = lo+int64(10*365*24*time.Hour/time.Microsecond), 1_000_000, types.TimestampPosInf-1
 	}
 	if sequence {
 		start, err := whole(t, o, "start", lo)
@@ -183,7 +195,7 @@ func newWhole(t types.Type, o types.Options, sequence bool) (rule, error) {
 				return rule{}, err
 			}
 		}
-		end, err := whole(t, o, "end", math.MaxInt64)
+		end, err := whole(t, o, "end", last)
 		if err != nil {
 			return rule{}, err
 		}
@@ -240,6 +252,9 @@ func newNumber(t types.Type, o types.Options, sequence bool) (rule, error) {
 			}
 			bound[name] = v
 		}
+	}
+	if !sequence && bound["max"] < bound["min"] {
+		return rule{}, types.Errorf(types.CodeInvalidParameter, "max is below min")
 	}
 	draw := func(n int64, r *generate.Random) float64 {
 		return bound["min"] + r.Float64()*(bound["max"]-bound["min"])

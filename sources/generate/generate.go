@@ -31,6 +31,17 @@ type Config struct {
 	Gen    Generator
 }
 
+// CheckLimits checks the options "events" and "rate" that generated sources share.
+func CheckLimits(o types.Options) error {
+	if n := o.Int("events"); n < 0 {
+		return types.Errorf(types.CodeInvalidParameter, `option "events" is %d, wanted 0 or more`, n)
+	}
+	if r := o.Float("rate"); !(r >= 0) {
+		return types.Errorf(types.CodeInvalidParameter, `option "rate" is %v, wanted 0 or more`, r)
+	}
+	return nil
+}
+
 // perChunk bounds the events of one chunk, so that chunks make batches of a good size.
 const perChunk = 32 << 10
 

@@ -91,7 +91,10 @@ func New(name string, o types.Options, wanted types.Schema) (sources.Source, err
 	if r := o.Float("rate"); r > 0 && !o.Has("event_rate") {
 		rate = r
 	}
-	if rate <= 0 {
+	if err := generate.CheckLimits(o); err != nil {
+		return nil, err
+	}
+	if !(rate > 0) {
 		return nil, types.Errorf(types.CodeInvalidParameter, `option "event_rate" is %v, wanted more than 0`, rate)
 	}
 	g.step = 1e6 / rate
@@ -100,6 +103,9 @@ func New(name string, o types.Options, wanted types.Schema) (sources.Source, err
 		return nil, err
 	}
 	g.start = start.(int64)
+	if !types.IsFiniteTimestamp(g.start) {
+		return nil, types.Errorf(types.CodeInvalidParameter, `option "start_time" is %s, wanted a finite time`, o.String("start_time"))
+	}
 	return generate.New(generate.Config{Name: name, Schema: wanted, Events: o.Int("events"), Rate: o.Float("rate"), Gen: g}), nil
 }
 

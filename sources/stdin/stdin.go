@@ -96,6 +96,7 @@ func (s *Source) pump() {
 type state struct {
 	carry    []byte // read and not handed out
 	offset   int64  // of carry
+	last     int64  // behind what was handed out
 	header   bool   // passed
 	skipping bool   // behind an oversized record
 	err      error  // why the stream ended: io.EOF, or what failed
@@ -181,7 +182,7 @@ func (r *reader) cut() (sources.Chunk, error) {
 	}
 	c := &records.Chunk{
 		Decoders: &r.src.decoders, Source: r.src.name, Partition: partitionName, Describe: describe,
-		Start: r.offset, Data: r.carry[:n:n], Begin: sources.Position(describe(r.offset)),
+		Start: r.offset, Data: r.carry[:n:n], Begin: sources.Position(describe(r.last)),
 	}
 	if n == 0 {
 		c.Bad = []sources.BadRecord{{Partition: partitionName, Position: describe(r.offset), Raw: bytes.Clone(r.carry[:rawKept]),
@@ -190,7 +191,8 @@ func (r *reader) cut() (sources.Chunk, error) {
 	}
 	r.carry = append([]byte(nil), r.carry[n:]...)
 	r.offset += int64(n)
-	c.End = sources.Position(describe(r.offset))
+	r.last = r.offset
+	c.End = sources.Position(describe(r.last))
 	return c, nil
 }
 
