@@ -93,19 +93,43 @@ SELECT *, sum(fresh) %s AS session FROM (SELECT *, CASE WHEN ts - lag(ts) %s < %
 }
 
 // base is a source, or rows of a source that still have the event time.
-func (g *generator) base() relation {
+func (g *generator) base(depth int) relation {
 	name := g.pick("t", "t", "u")
 	rel := relation{ours: name, pg: name, cols: baseColumns}
-	if g.chance(5) {
+	switch {
+	case depth > 0 && g.chance(6):
+		return g.retold(depth)
+	case g.chance(5):
 		g.cols = baseColumns
 		where := g.predicate(2)
 		text := "(SELECT * FROM " + name + " WHERE " + where + ")"
 		rel.ours, rel.pg = text, text
-	} else if g.chance(8) {
+	case g.chance(8):
 		text := "(SELECT * FROM t UNION ALL SELECT * FROM u)"
 		rel.ours, rel.pg = text, text
 	}
 	return rel
+}
+
+// retold is an aggregation whose rows have an event time again: the window's, or the newest of the rows, which changes.
+func (g *generator) retold(depth int) relation {
+	key := g.pick("k", "g")
+	rel := g.base(depth - 1)
+	time, by := "max(ts)", key
+	if g.chance(2) {
+		rel = g.window(rel, "r")
+		time, by = "window_time", key+", window_start, window_end, window_time"
+	} else {
+		rel.ours, rel.pg = rel.ours+" r", rel.pg+" r"
+	}
+	g.cols = rel.cols
+	kinds := map[string]kind{"k": kInt4, "g": kText}
+	a := g.aggregate(false)
+	text := func(agg, from string) string {
+		return "(SELECT " + time + " AS ts, " + key + ", " + agg + " AS a, count(*) AS n FROM " + from + " GROUP BY " + by + ")"
+	}
+	cols := []column{{name: "ts", kind: kTimestamp}, {name: key, kind: kinds[key]}, {name: "a", kind: a.kind, extreme: a.extreme}, {name: "n", kind: kInt8}}
+	return relation{ours: text(a.ours, rel.ours), pg: text(a.pg, rel.pg), cols: cols}
 }
 
 // from makes something to select from. depth bounds the nesting of queries.
@@ -115,9 +139,9 @@ func (g *generator) from(depth int) relation {
 		q := g.query(depth - 1)
 		return relation{ours: "(" + q.ours + ") q", pg: "(" + q.pg + ") q", cols: q.cols}
 	case g.chance(2):
-		return g.window(g.base(), "q")
+		return g.window(g.base(depth), "q")
 	}
-	rel := g.base()
+	rel := g.base(depth)
 	return relation{ours: rel.ours + " q", pg: rel.pg + " q", cols: rel.cols}
 }
 
