@@ -119,3 +119,14 @@ func bindColumns(t testing.TB, text string, cols []Expr) Expr {
 }
 
 func sliceArray(a arrow.Array, from, to int64) arrow.Array { return array.NewSlice(a, from, to) }
+
+type batchOf = changelog.Batch
+
+func columnsOfTexts(values ...string) ([]arrow.Array, []types.Type) {
+	cols := make([]arrow.Array, len(values))
+	ts := make([]types.Type, len(values))
+	for i, v := range values {
+		cols[i], ts[i] = arrayOf(types.TextType, []any{v}), types.TextType
+	}
+	return cols, ts
+}

@@ -12,7 +12,7 @@ type specialForm func(r *Registry, name string, args []Expr, sp types.Span) (Exp
 // specialNames are the names that special knows.
 var specialNames = []string{
 	"coalesce", "nullif", "greatest", "least", "now", "current_timestamp", "transaction_timestamp", "statement_timestamp",
-	"localtimestamp", "current_date", "localtime", "pg_typeof",
+	"clock_timestamp", "localtimestamp", "current_date", "localtime", "current_time", "pg_typeof",
 }
 
 // special returns the special form of that name, or nil.
@@ -24,7 +24,8 @@ func special(name string) specialForm {
 		return bindNullIf
 	case "greatest", "least":
 		return bindExtreme
-	case "now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "localtimestamp", "current_date", "localtime":
+	case "now", "current_timestamp", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "localtimestamp",
+		"current_date", "localtime", "current_time":
 		return bindNow
 	case "pg_typeof":
 		return bindTypeof
@@ -294,6 +295,9 @@ func bindNow(_ *Registry, name string, args []Expr, sp types.Span) (Expr, error)
 	if len(args) > 0 {
 		return nil, types.Errorf(types.CodeUndefinedFunction, "function %s does not exist", callText(name, typesOf(args))).
 			WithHint("%s takes no arguments", name)
+	}
+	if name == "current_time" {
+		return nil, types.NotSupported(sp, "TIME WITH TIME ZONE, the type of current_time; use localtime")
 	}
 	var e Expr = &Now{Base{T: types.TimestampTZType, Sp: sp}}
 	steps := map[string][]types.Type{

@@ -33,6 +33,9 @@ func (r *Registry) CompileFilter(pred Expr) (*Program, error) {
 //
 // Errors: what concerns no single row.
 func (p *Program) EvalFilter(ctx *Context, b *changelog.Batch) (sel []uint32, errs *RowErrors, err error) {
+	if b.Rows() == 0 {
+		return b.Sel, nil, nil
+	}
 	p.start(ctx, b)
 	cur := &p.root
 	for _, n := range p.roots {
@@ -48,7 +51,7 @@ func (p *Program) EvalFilter(ctx *Context, b *changelog.Batch) (sel []uint32, er
 			cur = &scope{parent: cur, sel: rows, n: b.N}
 		}
 	}
-	p.batch, p.ctx = nil, nil
+	p.end()
 	if cur == &p.root {
 		sel = b.Sel
 	} else {

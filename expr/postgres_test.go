@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/stretchr/testify/require"
@@ -61,21 +62,23 @@ func evalSelected(p *Program, b *changelog.Batch) ([]string, error) {
 		return nil, fmt.Errorf("%d values for %d rows", v.Arr.Len(), b.N)
 	}
 	rows := make([]string, b.N)
-	b.Each(func(i int) {
-		switch e := v.Errs.At(uint32(i)); {
-		case e != nil && !v.Arr.IsNull(i):
-			rows[i] = "a failed row that is not NULL"
-		case e != nil:
-			rows[i] = "ERROR " + string(e.Code)
-		case v.Arr.IsNull(i):
-			rows[i] = "NULL"
-		case typ.Kind == types.Bool:
-			rows[i] = fmt.Sprint(types.ValueAt(typ, v.Arr, i))
-		default:
-			rows[i] = string(types.AppendText(nil, typ, v.Arr, i))
-		}
-	})
+	b.Each(func(i int) { rows[i] = rowText(v, typ, i) })
 	return rows, nil
+}
+
+// rowText is the text of a row, NULL or ERROR code.
+func rowText(v Vector, typ types.Type, i int) string {
+	switch e := v.Errs.At(uint32(i)); {
+	case e != nil && !v.Arr.IsNull(i):
+		return "a failed row that is not NULL"
+	case e != nil:
+		return "ERROR " + string(e.Code)
+	case v.Arr.IsNull(i):
+		return "NULL"
+	case typ.Kind == types.Bool:
+		return fmt.Sprint(types.ValueAt(typ, v.Arr, i))
+	}
+	return string(types.AppendText(nil, typ, v.Arr, i))
 }
 
 // samples are texts of typical and extreme values, by type; the fewer the arguments, the more are combined.
@@ -257,6 +260,23 @@ func TestPostgresOverloads(t *testing.T) {
 		require.NoError(t, err, j.o.ID)
 		for k := range got {
 			report("columns", exprs[j.at+k], got[k], wanted[k])
+			// What planning relies on.
+			require.False(t, strings.HasPrefix(got[k], "ERROR") && !j.o.Fallible, "%s fails and is not marked: %s", j.o.ID, exprs[j.at+k])
+			hasNull := slices.Contains(j.args[k], "NULL")
+			require.False(t, j.o.Strict && hasNull && got[k] != "NULL", "%s is strict: %s", j.o.ID, exprs[j.at+k])
+		}
+		none := make([]arrow.Array, len(cols))
+		for i := range cols {
+			none[i] = sliceArray(cols[i], 0, 0)
+		}
+		got0, err := evalTexts(p, none, 0)
+		require.NoError(t, err)
+		require.Empty(t, got0)
+		elsewhere, err := p.Eval(&Context{Zone: time.FixedZone("", 9*3600)}, &changelog.Batch{Cols: cols, N: n})
+		require.NoError(t, err)
+		for k := range got {
+			same := got[k] == rowText(elsewhere[0], j.o.Result, k)
+			require.True(t, same || j.o.Stable, "%s depends on the time zone and is not marked: %s", j.o.ID, exprs[j.at+k])
 		}
 		// The same under a selection of every third row.
 		var sel []uint32

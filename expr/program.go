@@ -42,6 +42,7 @@ type Program struct {
 	filter   bool
 	roots    []*node
 	columns  []*node
+	nodes    []*node
 	memo     map[string]*node
 
 	ctx   *Context
@@ -95,8 +96,14 @@ func (p *Program) Exprs() []Expr { return p.exprs }
 //
 // Errors: what concerns no single row, such as a column that is not stored as its type says.
 func (p *Program) Eval(ctx *Context, b *changelog.Batch) ([]Vector, error) {
-	p.start(ctx, b)
 	out := make([]Vector, len(p.roots))
+	if b.N == 0 { // kernels may look at the first row
+		for i, n := range p.roots {
+			out[i].Arr = constVec(n.t, nil, 0).toArrow()
+		}
+		return out, nil
+	}
+	p.start(ctx, b)
 	for i, n := range p.roots {
 		v := n.eval(p, &p.root)
 		if p.fatal != nil {
@@ -104,8 +111,20 @@ func (p *Program) Eval(ctx *Context, b *changelog.Batch) ([]Vector, error) {
 		}
 		out[i] = Vector{Arr: v.toArrow(), Errs: v.errs}
 	}
-	p.batch, p.ctx = nil, nil
+	p.end()
 	return out, nil
+}
+
+// end lets go of the batch.
+func (p *Program) end() {
+	p.batch, p.ctx = nil, nil
+	for _, n := range p.nodes {
+		n.value, n.scope = nil, nil
+		if c, ok := n.op.(*callOp); ok {
+			clear(c.c.args)
+		}
+	}
+	p.gen++
 }
 
 func (p *Program) start(ctx *Context, b *changelog.Batch) {
@@ -195,6 +214,7 @@ func (p *Program) build(e Expr) (*node, error) {
 		return nil, err
 	}
 	n.op = op
+	p.nodes = append(p.nodes, n)
 	if key != "" {
 		p.memo[key] = n
 	}

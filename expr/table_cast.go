@@ -221,7 +221,7 @@ func castRounded(b *binding, inner kernel) kernel {
 // castKernel returns how to convert between two kinds without modifiers.
 func castKernel(from, to types.Kind) (binder, []property) {
 	if from == to {
-		if from == types.Numeric || from == types.Text {
+		if from == types.Numeric {
 			return identity, []property{fallible}
 		}
 		return identity, nil
@@ -434,7 +434,6 @@ func zoned2[A, B, R any](f func(A, B, *time.Location) (R, error)) binder {
 }
 
 func castToDateTime(from, to types.Kind) (binder, []property) {
-	inZone := []property{stable}
 	fail := []property{fallible}
 	both := []property{stable, fallible}
 	switch to {
@@ -446,7 +445,7 @@ func castToDateTime(from, to types.Kind) (binder, []property) {
 			return zoned1(func(us int64, zone *time.Location) (int32, error) {
 				local, err := types.ToTimestamp(us, zone)
 				return types.TimestampToDate(local), err
-			}), inZone
+			}), both
 		}
 		return map1(types.ParseDate), fail
 	case types.Time:
@@ -454,7 +453,7 @@ func castToDateTime(from, to types.Kind) (binder, []property) {
 		case types.Timestamp:
 			return timeOfDay(false), nil
 		case types.TimestampTZ:
-			return timeOfDay(true), inZone
+			return timeOfDay(true), both
 		case types.Interval:
 			return map1(func(v types.IntervalValue) (int64, error) { return types.TimeAddInterval(0, v), nil }), nil
 		}

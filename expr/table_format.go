@@ -14,7 +14,7 @@ func (t *table) format() {
 	}))
 	t.fn("to_char", sig(types.TimestampTZType, txt), txt, timeFormatter[int64](func(f *timeFormat, c *call, dst []byte, us int64) ([]byte, bool, error) {
 		return f.appendTimestampTZ(dst, us, c.ctx.zone())
-	}), stable)
+	}), stable, fallible)
 	t.fn("to_char", sig(types.IntervalType, txt), txt, timeFormatter[types.IntervalValue](func(f *timeFormat, c *call, dst []byte, v types.IntervalValue) ([]byte, bool, error) {
 		if len(f.nodes) == 0 {
 			return dst, false, nil

@@ -116,7 +116,7 @@ func (t *table) powers() {
 	t.group("e to the power of the argument", "exp(1.0)", "2.7182818284590452")
 	t.fn("exp", sig(num), num, map1(types.NumericValue.Exp), fallible)
 	t.fn("exp", sig(f8), f8, map1(func(x float64) (float64, error) {
-		r := math.Exp(x)
+		r := preciseExp(x)
 		switch {
 		case isInf(r) && !isInf(x):
 			return 0, errOverflow
@@ -127,11 +127,11 @@ func (t *table) powers() {
 	}), fallible)
 	t.group("the natural logarithm", "ln(2.0)", "0.6931471805599453")
 	t.fn("ln", sig(num), num, map1(types.NumericValue.Ln), fallible)
-	t.fn("ln", sig(f8), f8, map1(func(x float64) (float64, error) { return logarithm(x, math.Log) }), fallible)
+	t.fn("ln", sig(f8), f8, map1(func(x float64) (float64, error) { return logarithm(x, preciseLog) }), fallible)
 	for _, name := range []string{"log", "log10"} {
 		t.group("the logarithm to base 10", name+"(100)", "2")
 		t.fn(name, sig(num), num, map1(types.NumericValue.Log10), fallible)
-		t.fn(name, sig(f8), f8, map1(func(x float64) (float64, error) { return logarithm(x, math.Log10) }), fallible)
+		t.fn(name, sig(f8), f8, map1(func(x float64) (float64, error) { return logarithm(x, preciseLog10) }), fallible)
 	}
 	t.group("the logarithm of the second argument to the base of the first", "log(2.0, 64.0)", "6.0000000000000000")
 	t.fn("log", sig(num, num), num, map2(func(base, x types.NumericValue) (types.NumericValue, error) { return x.Log(base) }), fallible)
@@ -174,7 +174,7 @@ func power(x, y float64) (float64, error) {
 	case x < 0 && math.Floor(y) != y:
 		return 0, errPowerComplex
 	}
-	r := math.Pow(x, y)
+	r := precisePow(x, y)
 	if isInf(x) || isInf(y) {
 		return r, nil
 	}
