@@ -253,10 +253,11 @@ func (p *parser) unexpectedHint(expected, hint string) {
 
 // endOfInput points at the last token, since there is nothing behind it.
 func (p *parser) endOfInput() At {
-	for i := len(p.toks) - 2; i >= 0; i-- {
-		return At{types.Span{Start: p.toks[i].end - 1, End: p.toks[i].end}}
+	if len(p.toks) < 2 {
+		return At{}
 	}
-	return At{}
+	end := p.toks[len(p.toks)-2].end
+	return At{types.Span{Start: end - 1, End: end}}
 }
 
 // describe names a token for a message.

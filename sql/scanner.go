@@ -559,7 +559,7 @@ func (s *scanner) unicodeEscaped(start int) token {
 	after := *s
 	if t := after.next(); t.is("uescape") {
 		t = after.next()
-		if t.kind != tokString || len(t.text) != 1 || hexValue(t.text[0]) >= 0 || strings.IndexAny(t.text, `+'" `) >= 0 {
+		if t.kind != tokString || len(t.text) != 1 || hexValue(t.text[0]) >= 0 || strings.ContainsAny(t.text, `+'" `) {
 			s.pos = after.pos
 			return s.bad(start, "", "UESCAPE must be followed by a string of one character")
 		}

@@ -106,11 +106,6 @@ func (c civil) timeOfDay() int64 {
 	return int64(c.hour)*microsPerHour + int64(c.minute)*microsPerMinute + int64(c.sec)*microsPerSecond + int64(c.micro)
 }
 
-// micros returns the timestamp; ok is false out of range.
-func (c civil) micros() (us int64, ok bool) {
-	return timestampOf(daysFromCivil(c.year, c.month, c.day), c.timeOfDay())
-}
-
 // timestampOf joins days since 1970 and microseconds; ok is false out of range.
 func timestampOf(days, rest int64) (us int64, ok bool) {
 	const far = maxTimestamp/microsPerDay + 1

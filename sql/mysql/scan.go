@@ -5,7 +5,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/streamsql/streamsql/sql"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -239,9 +238,4 @@ func unescape(b *strings.Builder, c byte) {
 	default:
 		b.WriteByte(c)
 	}
-}
-
-// ident makes the identifier of a token.
-func (t token) ident() sql.Ident {
-	return sql.Ident{At: sql.Spanned(t.span()), Name: t.text, Quoted: t.kind == quoted}
 }
