@@ -33,7 +33,7 @@ type Config struct {
 	OpenSink   func(ctx context.Context, sink *planner.Sink) (Sink, error)
 
 	EpochRows   int           // an epoch takes in about so many rows at most; 0: 4 million
-	EpochBytes  int64         // and so many bytes; 0: 64 MiB
+	EpochBytes  int64         // and so many bytes; 0: 32 MiB
 	ReadBytes   int           // a read asks for so many; 0: 1 MiB
 	ReadAhead   int64         // bytes that may be read and wait for an epoch; 0: EpochBytes
 	OutboxBytes int64         // a job's sources stand still while its sink's outbox holds more; 0: 64 MiB
@@ -79,7 +79,7 @@ func (c *Config) withDefaults() error {
 	}
 	def(&c.Workers, runtime.GOMAXPROCS(0))
 	def(&c.EpochRows, 4<<20)
-	def(&c.EpochBytes, 64<<20)
+	def(&c.EpochBytes, 32<<20)
 	def(&c.ReadBytes, 1<<20)
 	def(&c.ReadAhead, c.EpochBytes)
 	def(&c.OutboxBytes, 64<<20)

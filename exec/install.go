@@ -460,7 +460,6 @@ func (e *Engine) retire(p *publisher) {
 		select {
 		case <-p.done:
 		case <-t.C:
-		case <-e.stopped:
 		}
 		p.stop()
 	})
