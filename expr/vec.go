@@ -292,12 +292,12 @@ func texts(v *vec, dst []string) []string {
 		clear(dst)
 		return dst
 	}
-	base := unsafe.Pointer(unsafe.SliceData(v.buf))
+	all := unsafeString(v.buf) // sliced, so that an empty text at the end does not point behind the buffer, where another object may lie
 	offs := v.offs[: n+1 : n+1]
 	from := offs[0]
 	for i := range dst {
 		to := offs[i+1]
-		dst[i] = unsafe.String((*byte)(unsafe.Add(base, from)), int(to-from))
+		dst[i] = all[from:to]
 		from = to
 	}
 	return dst
