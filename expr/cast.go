@@ -208,7 +208,7 @@ func positioned(err error, sp types.Span) error {
 // CommonType finds the type of a UNION column, of CASE, COALESCE, GREATEST, VALUES, IN or ARRAY over values of these
 // types, as PostgreSQL does: untyped literals alone give text. Modifiers stay only if all agree.
 //
-// Errors: CodeDatatypeMismatch.
+// Errors: CodeDatatypeMismatch, CodeCannotCoerce.
 func CommonType(ts []types.Type) (types.Type, error) {
 	if len(ts) == 0 {
 		return types.TextType, nil
@@ -238,7 +238,7 @@ func CommonType(ts []types.Type) (types.Type, error) {
 	}
 	for _, t := range ts {
 		if !CanCast(t, common, Implicit) {
-			return types.Type{}, types.Errorf(types.CodeDatatypeMismatch, "types %s and %s cannot be matched", common, t.Base())
+			return types.Type{}, types.Errorf(types.CodeCannotCoerce, "could not convert type %s to %s", t.Base(), common)
 		}
 	}
 	return common, nil

@@ -23,7 +23,7 @@ func (r *Registry) CompileFilter(pred Expr) (*Program, error) {
 		conjuncts = l.Args
 	}
 	var err error
-	p.roots, err = p.buildAll(conjuncts)
+	p.roots, err = p.buildAll(p.byCost(conjuncts))
 	return p, err
 }
 

@@ -116,7 +116,7 @@ func countDecided(s *scope, decided []byte, rows int) int {
 type caseOp struct {
 	conds, thens []*node
 	els          *node // nil: NULL
-	from         []uint16
+	from         []uint32
 	memory       []byte
 }
 
@@ -356,11 +356,11 @@ func copyRows[T any](dst []byte, pc piece) {
 
 func (o *caseOp) gatherTexts(out *vec, rows int, pieces []piece) {
 	if cap(o.from) < rows {
-		o.from = make([]uint16, rows)
+		o.from = make([]uint32, rows)
 	}
 	from := o.from[:rows]
 	for i := range from {
-		from[i] = uint16(len(pieces))
+		from[i] = uint32(len(pieces))
 	}
 	size := 0
 	for _, pc := range pieces {
@@ -370,7 +370,7 @@ func (o *caseOp) gatherTexts(out *vec, rows int, pieces []piece) {
 	}
 	out.buf = make([]byte, 0, size)
 	for k, pc := range pieces {
-		pc.each(func(i uint32) { from[i] = uint16(k) })
+		pc.each(func(i uint32) { from[i] = uint32(k) })
 	}
 	out.offs = make([]int32, rows+1)
 	for i := range rows {

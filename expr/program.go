@@ -260,7 +260,7 @@ func (p *Program) operation(e Expr) (operation, error) {
 	case *Case:
 		return p.caseOperation(e)
 	case *Logic:
-		args, err := p.buildAll(e.Args)
+		args, err := p.buildAll(p.byCost(e.Args))
 		return &logicOp{or: e.Or, args: args}, err
 	case *In:
 		return p.inOperation(e)
