@@ -187,7 +187,8 @@ func readFloats(c arrow.Array, rows []uint32, n int, dst []float64) []float64 {
 }
 
 // sumFloatAcc computes sum and avg of floats. Lanes: the number of values, of NaN, of Infinity, of -Infinity, and the sum of the
-// others as a double-double. Kept apart, NaN and infinities can be taken back, and the sum does not drift when values are.
+// others as a double-double; that of very large values apart and scaled down, so that it does not overflow before it has to.
+// Kept apart, NaN and infinities can be taken back, and the sum does not drift when values are.
 //
 // Source: the error-free addition of Knuth, TAOCP vol. 2, 4.2.2.
 type sumFloatAcc struct {
@@ -197,7 +198,13 @@ type sumFloatAcc struct {
 	vals    []float64
 }
 
-func (*sumFloatAcc) lanes() int { return 6 }
+func (*sumFloatAcc) lanes() int { return 8 }
+
+// Values from largeFloat on are summed in units of largeUnit.
+const (
+	largeFloat = 0x1p900
+	largeUnit  = 0x1p200
+)
 
 func (a *sumFloatAcc) explode(r *rowSet, out [][]int64) {
 	a.vals = readFloats(r.b.Cols[a.arg.col], r.rows, r.n, a.vals)
@@ -215,6 +222,11 @@ func (a *sumFloatAcc) explode(r *rowSet, out [][]int64) {
 		}
 		switch {
 		case v-v == 0:
+			if math.Abs(v) >= largeFloat {
+				hi, lo := twoProduct(v/largeUnit, float64(one))
+				out[6][i], out[7][i] = word(hi), word(lo)
+				continue
+			}
 			if one == 1 {
 				out[4][i] = word(v)
 				continue
@@ -270,6 +282,7 @@ func (*sumFloatAcc) merge(dst []*state.I64Column, slots []uint32, src [][]int64)
 		addLane(dst[i], slots, src[i])
 	}
 	addDouble(dst[4], dst[5], slots, src[4], src[5])
+	addDouble(dst[6], dst[7], slots, src[6], src[7])
 }
 
 func (a *sumFloatAcc) finish(src [][]int64, n int, fail func(int, *types.Error)) arrow.Array {
@@ -282,6 +295,9 @@ func (a *sumFloatAcc) finish(src [][]int64, n int, fail func(int, *types.Error))
 			return special, true
 		}
 		sum := float(src[4][i]) + float(src[5][i])
+		if large := float(src[6][i]) + float(src[7][i]); large != 0 {
+			sum += large * largeUnit
+		}
 		if sum-sum != 0 {
 			return math.Inf(1), true // overflow, told apart from specials by floatResults
 		}

@@ -179,7 +179,8 @@ func (a *varNumericAcc) finishAt(src [][]int64, n int, fail func(int, *types.Err
 }
 
 // varFloatAcc computes variances of floats from double-double sums of the values and of their squares, which can be taken
-// back. Lanes: the number of values, of NaN, of Infinity, of -Infinity, sum, squares.
+// back. Lanes: the number of values, of NaN, of Infinity, of -Infinity, sum, squares, and the number of values whose square is
+// too large, with which there is no result.
 type varFloatAcc struct {
 	arg argument
 	in  types.Type
@@ -187,7 +188,7 @@ type varFloatAcc struct {
 	vals []float64
 }
 
-func (*varFloatAcc) lanes() int { return 8 }
+func (*varFloatAcc) lanes() int { return 9 }
 
 func (a *varFloatAcc) explode(r *rowSet, out [][]int64) {
 	a.vals = readFloats(r.b.Cols[a.arg.col], r.rows, r.n, a.vals)
@@ -204,6 +205,8 @@ func (a *varFloatAcc) explode(r *rowSet, out [][]int64) {
 			}
 		}
 		switch {
+		case math.Abs(v) >= 0x1p480 && v-v == 0:
+			out[8][i] = one
 		case v-v == 0:
 			hi, lo := twoProduct(v, float64(one))
 			out[4][i], out[5][i] = word(hi), word(lo)
@@ -226,6 +229,7 @@ func (*varFloatAcc) merge(dst []*state.I64Column, slots []uint32, src [][]int64)
 	}
 	addDouble(dst[4], dst[5], slots, src[4], src[5])
 	addDouble(dst[6], dst[7], slots, src[6], src[7])
+	addLane(dst[8], slots, src[8])
 }
 
 func (a *varFloatAcc) finish(src [][]int64, n int, fail func(int, *types.Error)) arrow.Array {
@@ -237,6 +241,9 @@ func (a *varFloatAcc) finish(src [][]int64, n int, fail func(int, *types.Error))
 		}
 		if special(i) {
 			return math.NaN(), true
+		}
+		if src[8][i] != 0 {
+			return math.Inf(1), true // overflow
 		}
 		c := float64(count)
 		shi, slo := float(src[4][i]), float(src[5][i])

@@ -588,9 +588,10 @@ func (g *aggGlobal) close(ctx *Context, emit Emit) error {
 		done = append(done, id)
 	}
 	for _, id := range done {
-		t := g.table(id)
-		if err := g.closeTable(ctx, t, t.hash.Slots(nil), emit); err != nil {
-			return err
+		if t := g.table(id); !g.changes || g.sides {
+			if err := g.closeTable(ctx, t, t.hash.Slots(nil), emit); err != nil {
+				return err
+			}
 		}
 		g.dropWindow(id)
 	}

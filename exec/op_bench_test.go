@@ -188,3 +188,39 @@ func BenchmarkAggregateMemory(b *testing.B) {
 		b.ReportMetric((resident()-before)/keys, "B/key")
 	}
 }
+
+func BenchmarkSession(b *testing.B) {
+	batches := benchBids(16, 32<<10, 0)
+	for _, emit := range []planner.Emission{planner.EmitChanges, planner.EmitOnClose} {
+		b.Run(fmt.Sprintf("emit=%d", emit), func(b *testing.B) {
+			op := &planner.WindowAggregate{Window: planner.Window{Kind: planner.Session, Time: 2, Size: second}, Keys: []int{0},
+				Aggs: []planner.AggCall{callOf(benchInput, "count")}, Emit: emit, RowWatermark: 3}
+			benchOp(b, windowNode(inputNode(benchInput, true), op), batches, 4)
+		})
+	}
+}
+
+func BenchmarkDistinct(b *testing.B) {
+	batches := benchBids(32, 32<<10, 0)
+	c := callOf(benchInput, "count", 1)
+	c.Distinct = true
+	op := &planner.WindowAggregate{Window: planner.Window{Kind: planner.Tumble, Time: 2, Size: 10 * second}, Keys: []int{0},
+		Aggs: []planner.AggCall{c}, Emit: planner.EmitOnClose, RowWatermark: 3}
+	benchOp(b, windowNode(inputNode(benchInput, true), op), batches, 4)
+}
+
+// BenchmarkTextKeys counts by two text keys.
+func BenchmarkTextKeys(b *testing.B) {
+	in := schemaOf("a", types.TextType, "b", types.TextType)
+	r := rand.New(rand.NewPCG(1, 2))
+	var batches []*changelog.Batch
+	for range 16 {
+		var rows []testRow
+		for range 32 << 10 {
+			rows = append(rows, ins(fmt.Sprintf("key number %d", r.IntN(1000)), fmt.Sprintf("%d", r.IntN(3))))
+		}
+		batches = append(batches, makeBatch(b, in, rows, false))
+	}
+	op := &planner.Aggregate{Keys: []int{0, 1}, Aggs: []planner.AggCall{callOf(in, "count")}, Close: -1, RowWatermark: -1}
+	benchOp(b, aggNode(inputNode(in, true), op), batches, 4)
+}

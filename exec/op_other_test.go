@@ -319,6 +319,29 @@ func TestFloatSpecials(t *testing.T) {
 	}
 }
 
+// Sums of floats that overflow are rejected while they do, and exact again afterwards.
+func TestFloatOverflowIsRepaired(t *testing.T) {
+	in := schemaOf("k", types.Int4Type, "f", types.Float8Type)
+	op := &planner.Aggregate{Keys: []int{0}, Close: -1, RowWatermark: -1, Aggs: []planner.AggCall{callOf(in, "sum", 1), callOf(in, "avg", 1)}}
+	k := int64(1)
+	c := &opCase{node: aggNode(inputNode(in, false), op), epochs: []testEpoch{
+		{rows: []testRow{ins(k, 1.5), ins(k, 1.7e308), ins(k, -1.7e308)}},
+		{rows: []testRow{ins(k, 1.7e308), ins(k, 1.7e308)}},
+		{rows: []testRow{del(k, 1.7e308), ins(k, -1.7e308)}},
+	}}
+	for _, run := range opRuns {
+		res := runOp(t, c, run)
+		require.Equal(t, []string{"+1 1|1.5|0.5", "", "+1 1|1.5|0.3"}, bagTexts(res.perEpoch), run.name)
+		require.Empty(t, res.rejected)
+	}
+	op.Aggs = []planner.AggCall{callOf(in, "var_pop", 1)}
+	c.node = aggNode(inputNode(in, false), op)
+	c.epochs = []testEpoch{{rows: []testRow{ins(k, 1.5)}}, {rows: []testRow{ins(k, 1e200)}}, {rows: []testRow{del(k, 1e200)}}}
+	for _, run := range opRuns {
+		require.Equal(t, []string{"+1 1|0", "", "+1 1|0"}, bagTexts(runOp(t, c, run).perEpoch), run.name)
+	}
+}
+
 // Sums of integers that leave bigint are rejected while they do.
 func TestSumOverflowIsRepaired(t *testing.T) {
 	in := schemaOf("k", types.Int4Type, "n", types.NumericType, "v", types.Int8Type)
