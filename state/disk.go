@@ -669,7 +669,8 @@ func (d *disk) stats() Stats {
 	return st
 }
 
-// close ends folding and writes down what was published, so that a clean end repeats nothing.
+// close ends folding and writes down what was published, so that a clean end repeats nothing. It returns the error that ended writing, if
+// one did.
 func (d *disk) close() error {
 	d.write.Lock()
 	defer d.write.Unlock()
@@ -687,7 +688,7 @@ func (d *disk) close() error {
 	d.mu.Lock()
 	failed := d.err
 	d.mu.Unlock()
-	var err error
+	err := failed
 	if failed == nil {
 		err = d.change(func(now *manifest) *manifest {
 			next := *now

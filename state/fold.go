@@ -168,6 +168,12 @@ func (d *disk) foldClosed() error {
 
 // install brings the index to what a fold left of the log. d.mu is held.
 func (d *disk) install(in *foldInput, f *folder, kept *keptFile) {
+	named := d.man.files()
+	for _, name := range f.made {
+		if !named[name] { // merged in the same fold
+			d.garbage[name] = true
+		}
+	}
 	x := &d.index
 	for id, places := range x.tables {
 		if rest := between(places, in.upto, ^changelog.Epoch(0)); len(rest) == 0 {

@@ -12,7 +12,7 @@ type Record struct {
 	DropTable []TableID    // tables that are gone from this epoch on
 	Rejected  []byte       // rejected rows in the driver's own form, for Rejected
 	Outboxes  []Outbox     // what sinks are to publish
-	DropSink  []uint64     // sinks whose outboxes are of no more use
+	DropSink  []uint64     // sinks whose outboxes are of no more use, not even after a rollback to before this epoch
 	Catalog   []byte       // a change of the catalog in the driver's own form, for Catalog
 }
 

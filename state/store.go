@@ -54,7 +54,7 @@ func newEngineID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// Close stops folding and gives the directory free. It loses nothing.
+// Close stops folding and gives the directory free. It loses nothing. It returns the error of writing that was final, if there was one.
 func (s *Store) Close() error {
 	if s.disk == nil {
 		return nil
