@@ -167,26 +167,6 @@ func (c *call) failed(i int) bool {
 	return c.errs != nil && slices.Contains(c.errs.Rows, uint32(i))
 }
 
-// wanted reports whether row i is selected and has no NULL argument.
-func (c *call) wanted(i int) bool {
-	if c.valid != nil && c.valid[i>>3]>>(i&7)&1 == 0 {
-		return false
-	}
-	if c.sel == nil {
-		return true
-	}
-	lo, hi := 0, len(c.sel)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if int(c.sel[mid]) < i {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo < len(c.sel) && int(c.sel[lo]) == i
-}
-
 // alloc returns size bytes for the result: fresh if the result leaves the program, else kept for the next batch. They may
 // hold anything.
 func (c *call) alloc(size int) []byte {

@@ -41,7 +41,6 @@ type Program struct {
 	exprs    []Expr
 	filter   bool
 	roots    []*node
-	columns  []*node
 	nodes    []*node
 	memo     map[string]*node
 

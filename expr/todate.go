@@ -20,7 +20,7 @@ type timeReading struct {
 	isoDay, isoYearDay     int
 	century, yearDigits    int
 	bc, pm, am, hour12     bool
-	hasYear, iso, hasField bool
+	hasYear, iso           bool
 	zoneSign, zoneH, zoneM int
 	quarter                int
 }
@@ -167,18 +167,15 @@ func (sc *timeScanner) number(n timeNode, width int, separated bool) (x, digits 
 	return x, k - start, nil
 }
 
-// name finds which of the names the text begins with, in any case.
+// name finds which of the names (or of their first letters, if shortest is not 0) the text begins with, in any case.
 func (sc *timeScanner) name(n timeNode, names []string, shortest int) (int, error) {
 	for i, name := range names {
-		for _, try := range []string{name, name[:min(len(name), max(shortest, 0))]} {
-			if shortest > 0 {
-				try = name[:min(shortest, len(name))]
-			}
-			if len(sc.s) >= len(try) && strings.EqualFold(sc.s[:len(try)], try) {
-				sc.s = sc.s[len(try):]
-				return i, nil
-			}
-			break
+		if shortest > 0 {
+			name = name[:shortest]
+		}
+		if len(sc.s) >= len(name) && strings.EqualFold(sc.s[:len(name)], name) {
+			sc.s = sc.s[len(name):]
+			return i, nil
 		}
 	}
 	return 0, badTime("invalid value %q for %q", sc.s, n.word).(*types.Error).WithHint("the given value did not match any of the allowed values for this field")

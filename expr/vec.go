@@ -277,9 +277,7 @@ func combine(a, b []byte, n int, op func(x, y uint64) uint64) []byte {
 	return out
 }
 
-func bitAnd(x, y uint64) uint64    { return x & y }
-func bitOr(x, y uint64) uint64     { return x | y }
-func bitAndNot(x, y uint64) uint64 { return x &^ y }
+func bitAnd(x, y uint64) uint64 { return x & y }
 
 // texts returns the texts of v as strings that share its bytes.
 func texts(v *vec, dst []string) []string {
