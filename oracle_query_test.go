@@ -113,8 +113,11 @@ func (g *generator) base(depth int) relation {
 
 // retold is an aggregation whose rows have an event time again: the window's, or the newest of the rows, which changes.
 func (g *generator) retold(depth int) relation {
-	key := g.pick("k", "g")
 	rel := g.base(depth - 1)
+	key := rel.cols[1].name
+	if len(rel.cols) == len(baseColumns) {
+		key = g.pick("k", "g")
+	}
 	time, by := "max(ts)", key
 	if g.chance(2) {
 		rel = g.window(rel, "r")

@@ -253,7 +253,7 @@ func compare(t *testing.T, pg *pgtest.DB, o *oracleDB, q *pending, stats *oracle
 			stats.tooLong++
 			return
 		}
-		t.Errorf("%s (with %d workers, epochs of %d rows, on close: %v)\nstreamsql:  %s\nPostgreSQL: %s\n", diff, o.opts.Workers, o.opts.EpochRows, q.onClose, q.ours, q.pg)
+		t.Errorf("%s (with %d workers, epochs of %d rows, on close: %v)\nstreamsql:  %s\nPostgreSQL: %s\n%s", diff, o.opts.Workers, o.opts.EpochRows, q.onClose, q.ours, q.pg, rejectedRows(o.db))
 	}
 }
 
@@ -265,6 +265,24 @@ func tooLong(t *testing.T, db *streamsql.DB) bool {
 	rows, err := ours(db, "SELECT * FROM streamsql.rejected WHERE message LIKE '%"+numericLimit+"%'")
 	require.NoError(t, err)
 	return len(rows) > 0
+}
+
+// rejectedRows describes the rows that were rejected.
+func rejectedRows(db *streamsql.DB) string {
+	rows, err := ours(db, "SELECT reason, operator, message, raw FROM streamsql.rejected")
+	if err != nil {
+		return err.Error()
+	}
+	var b strings.Builder
+	for _, r := range rows[:min(len(rows), 8)] {
+		for _, v := range r {
+			if v != nil {
+				b.WriteString(*v + " | ")
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
 }
 
 // unscaled removes the zeros at the end of numerics: which of two equal values of different scale stands for a group is open.

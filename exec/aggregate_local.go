@@ -172,7 +172,7 @@ func (l *aggLocal) assign(ctx *Context, b *changelog.Batch) error {
 	t := newTimes(l.win, b, ctx.Clock)
 	var wm []int64
 	if l.rowWM >= 0 {
-		wm = words(b.Cols[l.rowWM])
+		wm = watermarks(b.Cols[l.rowWM])
 	}
 	if t.valid.bits == nil && b.Sel == nil && l.allInOne(t.values, wm) {
 		l.takeAll(l.last)
@@ -291,7 +291,7 @@ func (l *aggLocal) assignKey(ctx *Context, b *changelog.Batch) error {
 	values, valid := words(c), validityOf(c)
 	var wm []int64
 	if l.rowWM >= 0 {
-		wm = words(b.Cols[l.rowWM])
+		wm = watermarks(b.Cols[l.rowWM])
 	}
 	var g *localGroups
 	var failed error

@@ -2,6 +2,8 @@ package exec
 
 import (
 	"encoding/binary"
+	"math"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -38,6 +40,21 @@ func words(a arrow.Array) []int64 {
 		return nil
 	}
 	return arrow.Int64Traits.CastFromBytes(buf.Bytes())[d.Offset() : d.Offset()+d.Len()]
+}
+
+// watermarks returns the column of the watermarks that rows are judged by: those without one are never late.
+func watermarks(a arrow.Array) []int64 {
+	values, valid := words(a), validityOf(a)
+	if valid.bits == nil {
+		return values
+	}
+	out := slices.Clone(values)
+	for row := range out {
+		if valid.null(row) {
+			out[row] = math.MinInt64
+		}
+	}
+	return out
 }
 
 // validity is the NULL bitmap of a column.

@@ -169,7 +169,7 @@ func (l *sessionLocal) Process(ctx *Context, b *changelog.Batch, emit Emit) erro
 	t := newTimes(l.win, b, ctx.Clock)
 	var wm []int64
 	if l.rowWM >= 0 {
-		wm = words(b.Cols[l.rowWM])
+		wm = watermarks(b.Cols[l.rowWM])
 	}
 	l.rows = l.rows[:0]
 	var at []int64

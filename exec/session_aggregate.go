@@ -70,7 +70,7 @@ func lowerSessionAgg(n *planner.Node, op *planner.WindowAggregate, spec sessionS
 		}
 		wm := repeated(math.MinInt64, r.n)
 		if spec.rowWM >= 0 {
-			wm = gatherWords(nil, words(r.b.Cols[spec.rowWM]), r.rows)
+			wm = gatherWords(nil, watermarks(r.b.Cols[spec.rowWM]), r.rows)
 		}
 		out := &changelog.Batch{N: r.n, Cols: takeCols(r.b, op.Keys, r.rows)}
 		for _, lane := range append([][]int64{times, wm}, lanes...) {

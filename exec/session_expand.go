@@ -94,7 +94,7 @@ func (g *sessionRows) Process(ctx *Context, _ int, b *changelog.Batch, _ Emit) e
 	times := words(b.Cols[len(g.in)])
 	var wms []int64
 	if g.rowWM >= 0 {
-		wms = words(b.Cols[g.rowWM])
+		wms = watermarks(b.Cols[g.rowWM])
 	}
 	g.bound = g.bound[:0]
 	for _, k := range g.keys {
