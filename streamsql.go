@@ -227,6 +227,9 @@ func (db *DB) openSink(_ context.Context, sink *planner.Sink) (exec.Sink, error)
 		return nil, err
 	}
 	r := sinkRequest{surroundings: db.around, name: o.Name, schema: o.Sink.Schema, key: sink.Key, options: options, format: f}
+	if keys := o.Sink.Plan.Root.Props.Keys; len(r.key) == 0 && len(keys) > 0 { // what names a row in a changelog format
+		r.key = keys[0]
+	}
 	if r.partitionBy, err = partitionColumns(o.Sink, options); err != nil {
 		return nil, err
 	}
