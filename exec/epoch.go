@@ -115,7 +115,9 @@ func (e *Engine) settleFailures() {
 func (e *Engine) failJob(j *job, err error) {
 	j.state, j.err, j.detached = JobFailed, err, false
 	j.failing.Store(true)
-	e.cfg.Logger.Error("a query failed", "query", j.name, "epoch", uint64(e.epoch+1), "err", err)
+	if j.sub == nil { // whoever asks gets the error of an ad-hoc query
+		e.cfg.Logger.Error("a query failed", "query", j.name, "epoch", uint64(e.epoch+1), "err", err)
+	}
 	stale := false
 	for _, v := range e.run.g.vertices {
 		if v.jobs[j.id] == nil {
