@@ -87,7 +87,7 @@ func openJournal(fsys vfs.FS, dir string) (*journal, frame, bool, error) {
 		last, found = f, true
 		j.size += int64(n)
 	}
-	if !found && len(data) > 0 && !tornFirst(data) {
+	if !found && err == nil { // a journal appears by renaming, with its first frame whole
 		return nil, last, false, types.Errorf(types.CodeDataCorrupted, "journal %q is damaged", name).
 			WithHint("if the directory %q holds nothing of value, remove it and start again", path.Dir(dir))
 	}
@@ -126,15 +126,6 @@ func resync(data []byte) (body []byte, at int) {
 		}
 	}
 	return nil, 0
-}
-
-// tornFirst reports whether data can be the first frame cut short.
-func tornFirst(data []byte) bool {
-	if len(data) < 8 {
-		return true
-	}
-	n := int(binary.LittleEndian.Uint32(data))
-	return n <= maxFrame && len(data) < 8+n
 }
 
 // append writes a frame and syncs it.

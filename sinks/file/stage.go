@@ -1,6 +1,7 @@
 package file
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,8 +25,12 @@ func (s *Sink) stage(changes []*changelog.Batch) (frame, error) {
 	next.Staged = slices.Clone(s.state.Staged)
 	pending := map[string][]byte{} // bytes by partition
 	var order []string
-	for _, b := range changes {
+	// An encoder of changes has to see what takes a row back together with what replaces it, which may come in batches of their own.
+	for _, b := range changelog.Consolidate(s.cfg.Schema, changes) {
 		for partition, part := range s.split(b) {
+			if err := checkPartition(partition); err != nil {
+				return next, err
+			}
 			buf, seen := pending[partition]
 			if !seen {
 				order = append(order, partition)
@@ -148,6 +153,20 @@ func (s *Sink) partition(dst []byte, b *changelog.Batch, row int) []byte {
 	return dst
 }
 
+// maxName is how long a name may be on usual file systems.
+const maxName = 255
+
+// checkPartition refuses names that no directory can have, before anything is committed that could never be made visible.
+func checkPartition(partition string) error {
+	for _, name := range strings.Split(partition, "/") {
+		if len(name) > maxName {
+			return types.Errorf(types.CodeStringTruncation, "a directory name of %d bytes by partition_by is longer than %d: %.40s...", len(name), maxName, name).
+				WithHint("partition by a shorter expression")
+		}
+	}
+	return nil
+}
+
 func escape(dst []byte, text string) []byte {
 	for _, c := range []byte(text) {
 		if c < ' ' || c == 0x7f || strings.IndexByte(`"#%'*/:=?\{[]^`, c) >= 0 {
@@ -169,17 +188,31 @@ func (s *Sink) commit(next frame) error {
 	return nil
 }
 
-// recover brings the directory to the committed state: after opening, and after a publish that failed midway.
-func (s *Sink) recover() error {
-	fsys := s.cfg.FS
-	if s.unclean { // the last frame may or may not be in the journal: what is there counts
+// clean brings the directory to the committed state if something failed midway.
+func (s *Sink) clean() error {
+	if !s.unclean {
+		return nil
+	}
+	if s.journal != nil {
 		s.journal.close()
-		j, state, _, err := openJournal(fsys, s.hidden(""))
-		if err != nil {
+	}
+	j, state, found, err := openJournal(s.cfg.FS, s.hidden(""))
+	if err != nil {
+		return err
+	}
+	s.journal, s.state, s.found = j, state, found
+	if found {
+		// The last frame may be one whose sync failed: what is read here need not survive, so it is written once more.
+		if err := s.commit(state); err != nil {
 			return err
 		}
-		s.journal, s.state = j, state
 	}
+	return s.recover()
+}
+
+// recover makes files and names what the committed state says.
+func (s *Sink) recover() error {
+	fsys := s.cfg.FS
 	if len(s.state.Renames) > 0 {
 		if err := s.finishRenames(); err != nil {
 			return err
@@ -259,28 +292,41 @@ func (s *Sink) finalName(f staged) string {
 	return "part-" + id + "-" + strings.TrimSuffix(f.Name, ".staged") + "." + s.cfg.Extension
 }
 
-// finishRenames does what the last frame says, as often as it takes.
+// finishRenames does what the last frame says, as often as it takes. A file gets its final name before it loses the other one, since not every
+// file system renames from one directory to another in one step.
 func (s *Sink) finishRenames() error {
 	fsys := s.cfg.FS
-	dirs := map[string]bool{s.hidden(""): true}
+	var dirs []string
 	for _, r := range s.state.Renames {
-		to := path.Join(s.cfg.Path, r.To)
+		from, to := s.hidden(r.From), path.Join(s.cfg.Path, r.To)
 		if err := fsys.MkdirAll(path.Dir(to)); err != nil {
 			return ioError("make directory", path.Dir(to), err)
 		}
-		dirs[path.Dir(to)] = true
-		err := fsys.Rename(s.hidden(r.From), to)
-		if errors.Is(err, fs.ErrNotExist) {
-			_, err = fsys.Stat(to) // it was renamed before the crash
+		if !slices.Contains(dirs, path.Dir(to)) {
+			dirs = append(dirs, path.Dir(to))
 		}
-		if err != nil {
-			return ioError("make visible", to, err)
+		err := fsys.Link(from, to)
+		switch {
+		case errors.Is(err, fs.ErrExist): // from an earlier try
+		case errors.Is(err, fs.ErrNotExist): // it was complete before a crash, and a reader may have taken it away
+		case err != nil: // there are no links here
+			if err := fsys.Rename(from, to); err != nil {
+				return ioError("make visible", to, err)
+			}
 		}
 	}
-	for dir := range dirs {
+	for _, dir := range dirs {
 		if err := fsys.SyncDir(dir); err != nil {
 			return ioError("sync", dir, err)
 		}
+	}
+	for _, r := range s.state.Renames {
+		if err := fsys.Remove(s.hidden(r.From)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return ioError("remove", s.hidden(r.From), err)
+		}
+	}
+	if err := fsys.SyncDir(s.hidden("")); err != nil {
+		return ioError("sync", s.hidden(""), err)
 	}
 	next := s.state
 	next.Renames = nil
@@ -309,7 +355,8 @@ func (s *Sink) writeFile(f staged, name string) error {
 	if err != nil {
 		return err
 	}
-	err = s.cfg.File.EncodeFile(out, func(yield func(*changelog.Batch, error) bool) {
+	buffered := bufio.NewWriterSize(out, 256<<10)
+	err = s.cfg.File.EncodeFile(buffered, func(yield func(*changelog.Batch, error) bool) {
 		for len(data) > 0 {
 			body, n := nextFrame(data)
 			if n == 0 {
@@ -329,6 +376,9 @@ func (s *Sink) writeFile(f staged, name string) error {
 			data = data[n:]
 		}
 	})
+	if err == nil {
+		err = buffered.Flush()
+	}
 	if err == nil {
 		err = out.Sync()
 	}
