@@ -127,3 +127,25 @@ func processorSeconds() float64 {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &r)
 	return float64(r.Utime.Sec+r.Stime.Sec) + float64(r.Utime.Usec+r.Stime.Usec)/1e6
 }
+
+// BenchmarkRunOnce reads a small view, as a client does that asks for one row.
+func BenchmarkRunOnce(b *testing.B) {
+	schema := countNode(b, scanNode(1)).Schema
+	view := state.NewView(20, "v", schema, []int{0})
+	batch := &changelog.Batch{N: 1000}
+	v := make([]int64, 1000)
+	for i := range v {
+		v[i] = int64(i)
+	}
+	for _, f := range schema {
+		batch.Cols = append(batch.Cols, feedColumn(f.Type, v))
+	}
+	require.NoError(b, view.Update(batch))
+	pinned := map[planner.ObjectID]*state.Snapshot{9: view.Pin()}
+	root := outputNode(viewScanNode(9, schema))
+	for b.Loop() {
+		out, err := RunOnce(context.Background(), Config{}, root, pinned)
+		require.NoError(b, err)
+		require.Equal(b, 1000, out[0].N)
+	}
+}

@@ -91,16 +91,6 @@ func (x *exchange) drop() {
 	}
 }
 
-// empty reports whether nothing waits.
-func (x *exchange) empty() bool {
-	for _, l := range x.lists {
-		if len(l) > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // owner returns the worker that owns a hash: worker i of n has the i-th of n equal ranges of the hashes.
 func owner(hash uint64, n int) int {
 	hi, _ := bits.Mul64(hash, uint64(n))

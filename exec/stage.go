@@ -330,14 +330,3 @@ func (r *runner) settle(level int) {
 		}
 	}
 }
-
-// nextTimer is the clock at which some vertex wants an epoch.
-func (r *runner) nextTimer() int64 {
-	next := noTimer
-	for _, v := range r.g.vertices {
-		if !v.dead.Load() {
-			next = min(next, v.nextTimer)
-		}
-	}
-	return next
-}

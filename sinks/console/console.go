@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+	"unicode"
+
+	"github.com/rivo/uniseg"
 
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/sinks"
@@ -16,7 +18,7 @@ import (
 
 // Options are the connector's options.
 var Options = []types.OptionSpec{
-	{Name: "max_width", Kind: types.OptInt, Default: "60", Doc: "values are cut to this many characters"},
+	{Name: "max_width", Kind: types.OptInt, Default: "60", Doc: "values are cut to this many columns of the terminal"},
 }
 
 // Sink implements sinks.Sink.
@@ -77,12 +79,51 @@ func (s *Sink) cell(t types.Type, b *changelog.Batch, col, row int) string {
 	if b.Cols[col].IsNull(row) {
 		return "NULL"
 	}
-	text := string(types.AppendText(nil, t, b.Cols[col], row))
-	text = strings.NewReplacer("\n", `\n`, "\t", `\t`, "\r", `\r`, "\x1b", `\x1b`).Replace(text)
-	if utf8.RuneCountInString(text) > s.maxWidth {
-		text = string([]rune(text)[:s.maxWidth-1]) + "…"
+	return cut(printable(string(types.AppendText(nil, t, b.Cols[col], row))), s.maxWidth)
+}
+
+// printable replaces what would move the cursor or change the terminal.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, isControl) {
+		return text
 	}
-	return text
+	var out strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n':
+			out.WriteString(`\n`)
+		case r == '\t':
+			out.WriteString(`\t`)
+		case r == '\r':
+			out.WriteString(`\r`)
+		case isControl(r):
+			fmt.Fprintf(&out, `\x%02x`, r)
+		default:
+			out.WriteRune(r)
+		}
+	}
+	return out.String()
+}
+
+// isControl reports whether a terminal acts upon r: control characters, and the marks that turn the direction of writing.
+func isControl(r rune) bool {
+	return unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
+}
+
+// cut shortens text to width columns of the terminal, between characters as a reader sees them.
+func cut(text string, width int) string {
+	if uniseg.StringWidth(text) <= width {
+		return text
+	}
+	total, end := 0, 0
+	for g := uniseg.NewGraphemes(text); g.Next(); {
+		if total+g.Width() > width-1 {
+			break
+		}
+		total += g.Width()
+		_, end = g.Positions()
+	}
+	return text[:end] + "…"
 }
 
 // render draws the rows, and the header when it is the first time or a column became wider.
@@ -91,14 +132,14 @@ func (s *Sink) render(rows [][]string) string {
 		s.widths = make([]int, len(s.schema)+1)
 		s.widths[0] = 1
 		for i, f := range s.schema {
-			s.widths[i+1] = utf8.RuneCountInString(f.Name)
+			s.widths[i+1] = uniseg.StringWidth(printable(f.Name))
 		}
 	}
 	header := !s.started
 	s.started = true
 	for _, cells := range rows {
 		for i, c := range cells {
-			if n := utf8.RuneCountInString(c); n > s.widths[i] {
+			if n := uniseg.StringWidth(c); n > s.widths[i] {
 				s.widths[i], header = n, true
 			}
 		}
@@ -107,7 +148,7 @@ func (s *Sink) render(rows [][]string) string {
 	if header {
 		names := []string{" "}
 		for _, f := range s.schema {
-			names = append(names, f.Name)
+			names = append(names, printable(f.Name))
 		}
 		s.line(&out, names)
 		for i, w := range s.widths {
@@ -129,7 +170,7 @@ func (s *Sink) line(out *strings.Builder, cells []string) {
 		if i > 0 {
 			out.WriteString(" | ")
 		}
-		pad := s.widths[i] - utf8.RuneCountInString(c)
+		pad := s.widths[i] - uniseg.StringWidth(c)
 		if i > 0 && s.schema[i-1].Type.IsNumber() {
 			fmt.Fprintf(out, "%s%s", strings.Repeat(" ", pad), c)
 		} else if i == len(cells)-1 {
