@@ -78,7 +78,7 @@ func TestControlCharacters(t *testing.T) {
 	var out strings.Builder
 	s := New(&out, types.Schema{{Name: "a\nb", Type: types.TextType}}, 60)
 	publish(t, s, batch(t, types.Schema{{Type: types.TextType}}, nil, []any{"\x1b[2J\r\n\t\x07\u0085\u202etxt"}))
-	require.Equal(t, "  | a\\nb\n--+------------------------------------\n+ | \\x1b[2J\\r\\n\\t\\x07\\x85\\x202etxt\n", strings.Replace(out.String(), "-----", "-----", 1))
+	require.Equal(t, "  | a\\nb\n--+-------------------------------\n+ | \\x1b[2J\\r\\n\\t\\x07\\x85\\x202etxt\n", out.String())
 }
 
 type closedPipe struct{}
