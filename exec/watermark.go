@@ -286,8 +286,7 @@ func (m *watermarker) mark(x *marks) *changelog.Batch {
 	}
 	cols := make([]arrow.Array, len(b.Cols), len(b.Cols)+1)
 	copy(cols, b.Cols)
-	t := m.in[m.op.Time].Type.Base()
-	data := array.NewData(t.Arrow(), b.N, []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(col))}, nil, 0, 0)
+	data := array.NewData(types.TimestampType.Arrow(), b.N, []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(col))}, nil, 0, 0)
 	return b.With(append(cols, array.MakeFromData(data)))
 }
 
