@@ -36,6 +36,9 @@ type slicer struct {
 	lastTo   int64
 }
 
+// maxWindowsPerRow bounds the work that one row can make.
+const maxWindowsPerRow = 100_000
+
 func newSlicer(w planner.Window) (*slicer, error) {
 	s := &slicer{kind: w.Kind, step: 1, per: 1, width: w.Size, lastFrom: 1, lastTo: 0}
 	if w.Size <= 0 {
@@ -57,6 +60,10 @@ func newSlicer(w planner.Window) (*slicer, error) {
 		s.width, s.per = w.Slide, w.Size/w.Slide
 	default:
 		return nil, types.Errorf(types.CodeInternal, "window kind %d has no slices", w.Kind)
+	}
+	if n := s.windowsPerSlice(); n > maxWindowsPerRow {
+		return nil, types.Errorf(types.CodeInvalidParameter, "a row would be in %d windows of %s, at most %d are possible", n,
+			formatDuration(w.Size), maxWindowsPerRow)
 	}
 	margin := 2*w.Size + 2*s.step*s.width
 	if w.Size > math.MaxInt64/8 || s.step > math.MaxInt64/8/s.width {

@@ -143,6 +143,8 @@ func TestSlicerEndsOfTime(t *testing.T) {
 	require.Equal(t, -10*second, s.bound(k))
 	_, err = newSlicer(planner.Window{Kind: planner.Cumulate, Size: 10, Slide: 3})
 	require.Equal(t, types.CodeInvalidParameter, types.CodeOf(err))
+	_, err = newSlicer(planner.Window{Kind: planner.Hop, Size: 1 << 40, Slide: 1})
+	require.ErrorContains(t, err, "a row would be in 1099511627776 windows")
 	_, err = newSlicer(planner.Window{Kind: planner.Tumble, Size: 10, Zone: "Mars/Olympus"})
 	require.Equal(t, types.CodeInvalidParameter, types.CodeOf(err))
 }
