@@ -50,11 +50,11 @@ func TestRunTimesTheExpectedLine(t *testing.T) {
 
 func TestScript(t *testing.T) {
 	dir := t.TempDir()
-	path, err := writeScript(dir, keysScript, "{keys}", "few", "{format}", "parquet", "{than}", "7")
+	path, err := writeScript(dir, keysScript)
 	require.NoError(t, err)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Contains(t, string(text), "'"+dir+"/few/'")
+	require.Contains(t, string(text), "'"+dir+"/keys/'")
 	require.False(t, slices.ContainsFunc(strings.Fields(string(text)), func(w string) bool { return strings.Contains(w, "{") }))
 }
 
