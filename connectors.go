@@ -113,7 +113,12 @@ func builtinFormats() []format {
 		{
 			spec:      planner.FormatSpec{Name: "raw", Doc: "each line is the value of the one column", Source: true, Sink: true, SinkMode: planner.Append},
 			extension: "txt",
-			records:   func(r sourceRequest) (formats.RecordFormat, error) { return raw.New(r.wanted) },
+			records: func(r sourceRequest) (formats.RecordFormat, error) {
+				if _, err := raw.New(r.physical); err != nil { // also where the query reads only one of several columns
+					return nil, err
+				}
+				return raw.New(r.wanted)
+			},
 			encoder: func(_ sinkRequest, written types.Schema) (formats.RecordEncoder, error) {
 				return raw.NewEncoder(written)
 			},
