@@ -14,6 +14,7 @@ import (
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/state/vfs"
+	"github.com/streamsql/streamsql/types"
 )
 
 var errCrash = fmt.Errorf("the machine is gone: %w", vfs.ErrCrashed)
@@ -157,4 +158,38 @@ func (p *pipeline) runUnder(t *testing.T, c *crash, disk *vfs.Mem, workers int) 
 	err = errors.Join(err, st.Close())
 	require.True(t, err == nil || c.happened(), "%v", err)
 	return err == nil && !c.happened()
+}
+
+// A full disk ends the engine with an error that says so; with room again everything goes on, exactly once.
+func TestFullDisk(t *testing.T) {
+	f := newFeed(4, 2)
+	p := newPipeline(t, 40, f)
+	disk := vfs.NewMem()
+	run := func() error {
+		st, err := state.Open(disk, "/state", state.Options{})
+		if err != nil {
+			return err
+		}
+		cfg := p.w.config()
+		cfg.Store, cfg.EpochRows = st, 10
+		e, err := Open(cfg)
+		require.NoError(t, err)
+		require.NoError(t, e.Alter(context.Background(), Alteration{Add: p.restored(st.Last().Epoch > 0)}))
+		e.Start()
+		err = e.Wait(testContext(t))
+		if err != nil {
+			<-e.Done()
+			require.Error(t, e.Err())
+			require.Error(t, e.AddJob(context.Background(), p.jobs[0]))
+		}
+		_ = e.Stop(testContext(t))
+		_ = st.Close()
+		return err
+	}
+	disk.SetFree(12_000)
+	err := run()
+	require.Equal(t, types.CodeDiskFull, types.CodeOf(err), "%v", err)
+	disk.SetFree(-1)
+	require.NoError(t, run())
+	p.check(t)
 }

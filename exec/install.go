@@ -947,7 +947,7 @@ func (in *installation) view(v *vertex, op *planner.Materialize, n *planner.Node
 			return fmt.Errorf("load view %s: %w", op.Name, err)
 		}
 	}
-	root := &viewRoot{op: op, schema: schema, view: view}
+	root := &viewRoot{op: op, schema: schema, view: view, netted: netted(n.Inputs[0])}
 	v.root = root
 	v.tables = []vertexTable{{name: "rows", table: view}}
 	if op.Retention > 0 {

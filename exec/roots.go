@@ -246,6 +246,7 @@ type viewRoot struct {
 	op      *planner.Materialize
 	schema  types.Schema
 	view    *state.View
+	netted  bool       // what comes is consolidated already
 	keep    *retention // nil: rows stay
 	changed bool
 }
@@ -257,7 +258,15 @@ func (m *viewRoot) finish(w *worker, v *vertex) error {
 			return nil
 		}
 	}
-	batches := changelog.Consolidate(m.schema, taken(v))
+	batches := taken(v)
+	switch {
+	case !m.netted:
+		batches = changelog.Consolidate(m.schema, batches)
+	case v.check != nil:
+		if err := checkNetted(v, m.schema, batches); err != nil {
+			return err
+		}
+	}
 	if m.keep != nil {
 		var err error
 		if batches, err = m.keep.update(batches, w.run.clock); err != nil {
