@@ -603,13 +603,14 @@ func (d *disk) append(rec *Record) error {
 		}
 		buf = append(buf, s.body...)
 	}
+	buf = append(buf, frameEnd...)
 	if _, err := d.file.Write(buf); err != nil {
 		return err
 	}
 	if err := d.file.Sync(); err != nil {
 		return err
 	}
-	d.size = at
+	d.size = at + int64(len(frameEnd))
 
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,8 +1,9 @@
 package state
 
 import (
-	"os"
+	"bytes"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,11 @@ func TestDiskReopens(t *testing.T) {
 	id := s.EngineID()
 	require.NoError(t, s.Close())
 
-	s = openStore(t, dir)
+	// The directory is there, and is no other.
+	_, err := Open(vfs.OS, dir+"2", Options{MustExist: true})
+	require.Equal(t, types.CodeUndefinedFile, types.CodeOf(err))
+	s, err = Open(vfs.OS, dir, Options{MustExist: true})
+	require.NoError(t, err)
 	defer s.Close()
 	require.Equal(t, id, s.EngineID())
 	require.Equal(t, uint64(2), s.Generation())
@@ -56,41 +61,72 @@ func TestDiskReopens(t *testing.T) {
 	}
 	require.Equal(t, CatalogEntry{Epoch: 100, Body: []byte{100}}, last)
 
-	_, err := Open(vfs.OS, dir, Options{})
+	_, err = Open(vfs.OS, dir, Options{})
 	require.Equal(t, types.CodeObjectInUse, types.CodeOf(err))
 }
 
 // Only what a write under way leaves behind is cut; anything else is damage.
 func TestDiskTornTail(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "state")
-	write := func(n changelog.Epoch) string {
-		require.NoError(t, os.RemoveAll(dir))
-		s := openStore(t, dir)
+	const dir = "d/state"
+	var log string
+	write := func(n changelog.Epoch) *vfs.Mem {
+		fs := vfs.NewMem()
+		s, err := Open(fs, dir, Options{})
+		require.NoError(t, err)
 		for e := changelog.Epoch(1); e <= n; e++ {
-			require.NoError(t, s.Prepare(&Record{Epoch: e, Meta: []byte("some meta that is long enough to be seen")}))
+			require.NoError(t, s.Prepare(&Record{Epoch: e, Meta: []byte("some meta that is long enough to be seen, with a sector of zeros" + strings.Repeat("\x00", 1100))}))
 		}
-		s.disk.file.Close() // as a crash would
-		s.disk.lock.Close()
-		return filepath.Join(dir, s.disk.man.Log[0].File)
+		log = filepath.Join(dir, s.disk.man.Log[0].File)
+		crashed := fs.CrashClone()
+		require.NoError(t, s.Close())
+		return crashed
 	}
-	log := write(3)
-	whole, err := os.ReadFile(log)
+	fs := write(3)
+	whole, err := readFile(fs, log)
 	require.NoError(t, err)
-	for cut := len(whole) - 1; cut > len(whole)-100; cut-- {
-		log = write(3)
-		require.NoError(t, os.Truncate(log, int64(cut)))
-		s := openStore(t, dir)
-		require.Less(t, s.Last().Epoch, changelog.Epoch(3))
+	frame := (len(whole) - logHeaderSize) / 3
+	for cut := len(whole) - 1; cut > len(whole)-frame; cut -= 11 {
+		fs := fs.CrashClone()
+		require.NoError(t, fs.Truncate(log, int64(cut)))
+		s, err := Open(fs, dir, Options{})
+		require.NoError(t, err)
+		require.Equal(t, changelog.Epoch(2), s.Last().Epoch)
 		require.NoError(t, s.Close())
 	}
-	for at := 0; at < len(whole); at += 7 {
-		log = write(3)
-		data, err := os.ReadFile(log)
-		require.NoError(t, err)
-		data[at] ^= 0x20
-		require.NoError(t, os.WriteFile(log, data, 0o644))
-		_, err = Open(vfs.OS, dir, Options{})
+	damaged := func(epochs changelog.Epoch, data []byte, what string, at int) {
+		fs := fs.CrashClone()
+		require.NoError(t, writeFile(fs, log, data))
+		s, err := Open(fs, dir, Options{})
+		if epochs > 0 {
+			require.NoError(t, err, "%s %d", what, at)
+			require.Equal(t, epochs, s.Last().Epoch)
+			require.NoError(t, s.Close())
+			return
+		}
 		var damage *CorruptionError
-		require.ErrorAs(t, err, &damage, "byte %d", at)
+		require.ErrorAs(t, err, &damage, "%s %d", what, at)
+	}
+	// A flipped bit is damage wherever no other frame says that the write was over, or no sector of zeros is there to say that it was not.
+	for at := 0; at < len(whole)-frame; at += 7 {
+		data := bytes.Clone(whole)
+		data[at] ^= 0x20
+		damaged(0, data, "flipped", at)
+	}
+	// Sectors of the last write that are not there.
+	for at := len(whole) - frame; at < len(whole); at = at - at%sectorSize + sectorSize {
+		data := bytes.Clone(whole)
+		clear(data[at:min(at-at%sectorSize+sectorSize, len(data))])
+		if bytes.Equal(data, whole) {
+			continue // it was zeros
+		}
+		damaged(2, data, "not written", at)
+	}
+	// Sectors of older writes that are gone.
+	for at := logHeaderSize; at < len(whole)-frame-sectorSize; at = at - at%sectorSize + sectorSize {
+		data := bytes.Clone(whole)
+		clear(data[at : at-at%sectorSize+sectorSize])
+		if !bytes.Equal(data, whole) {
+			damaged(0, data, "lost", at)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func (w *logFile) add(epoch changelog.Epoch, clock int64, sections []section) ([
 			return nil, err
 		}
 	}
-	return entries, nil
+	return entries, w.write([]byte(frameEnd))
 }
 
 // finish makes the contents durable, not the name.

@@ -19,16 +19,18 @@ import (
 //	header   magic "ssqllog\x01" 8 bytes | engine id 32 hex digits | crc uint32 of the 40 bytes before
 //	frame    magic uint32 | sections uint32 | epoch uint64 | clock int64 | crc uint32 of the 24 bytes before | crc uint32 of the table
 //	         table: sections times { kind uint8 | id uint64 | length uint64 | crc uint32 of the body }
-//	         the sections' bodies, in order
+//	         the sections' bodies, in order | end 8 bytes, none of them zero
 //
 // A frame counts when it is whole. What lies behind the last whole frame of the newest segment is the torn tail of a write that was never
-// acknowledged, and is cut. It is told from damage by what torn writes look like: the file ends early, or sectors were never written
-// and read as zeros. Anything else that does not check is damage.
+// acknowledged, and is cut. It is told from damage by what torn writes look like: no frame follows, and the file ends early, or sectors
+// were never written and read as zeros (frames begin and end with bytes that are not zero, so that their first and last sectors cannot be taken for
+// that). Anything else that does not check is damage.
 const (
 	logMagic       = "ssqllog\x01"
 	logHeaderSize  = len(logMagic) + 32 + 4
 	frameMagic     = 0x31657373 // "sse1"
 	frameHeadSize  = 4 + 4 + 8 + 8 + 4 + 4
+	frameEnd       = "\xffend\xfe\x0d\x0a\xff"
 	sectionEntry   = 1 + 8 + 8 + 4
 	maxSections    = 1 << 20
 	maxSectionSize = 1 << 40
@@ -205,7 +207,7 @@ func scanSegment(fs vfs.FS, path, name, engine string, end int64, f func(frame) 
 	s := &segmentReader{file: file, size: size}
 	head, err := s.at(0, int64(logHeaderSize))
 	switch {
-	case err == io.ErrUnexpectedEOF && end < 0 || err == nil && end < 0 && zeroSector(head, 0):
+	case err == io.ErrUnexpectedEOF && end < 0 || err == nil && end < 0 && len(bytes.Trim(head, "\x00")) == 0:
 		return 0, nil // made and never written
 	case err == io.ErrUnexpectedEOF:
 		return 0, damaged(0, "the header is cut short")
@@ -299,8 +301,16 @@ func (s *segmentReader) frame(off int64, name string, f func(frame) error) (next
 			place: place{segment: name, offset: next, length: int64(length), crc: binary.LittleEndian.Uint32(e[17:]), epoch: epoch, clock: clock}}
 		next += int64(length)
 	}
-	if next > s.size {
+	ends := next
+	if next += int64(len(frameEnd)); next > s.size {
 		return cutShort, "a frame is cut short", nil
+	}
+	end, err := s.at(ends, int64(len(frameEnd)))
+	if err != nil {
+		return 0, "", err
+	}
+	if string(end) != frameEnd {
+		return next, "a frame does not end where it should", nil
 	}
 	bodies := make(map[int64][]byte, len(sections))
 	for _, e := range sections {
@@ -318,40 +328,49 @@ func (s *segmentReader) frame(off int64, name string, f func(frame) error) (next
 	return next, "", f(frame{segment: name, at: off, end: next, epoch: epoch, clock: clock, sections: sections, bodies: bodies})
 }
 
-// torn reports whether what is wrong between from and to is what a write looks like that was under way: the file ends there, or a sector
-// of it was never written.
+// torn reports whether what is wrong between from and to is what a write looks like that was under way: no frame follows, and the file ends
+// there, or a sector of it was never written.
 func (s *segmentReader) torn(from, to int64) (bool, error) {
-	if to == cutShort {
-		return true, nil
+	followed, err := s.frameBehind(from + 1)
+	if err != nil || followed || to == cutShort {
+		return !followed, err
 	}
 	for at := from; at < to; {
-		n := min(to-at, 1<<20)
-		b, err := s.at(at, n)
+		end := min(at-at%sectorSize+sectorSize, s.size)
+		b, err := s.at(at, end-at)
 		if err != nil {
 			return false, err
 		}
-		if zeroSector(b, at) {
+		if len(bytes.Trim(b, "\x00")) == 0 {
 			return true, nil
 		}
-		at += n
+		at = end
 	}
-	// Frames behind it, or anything but zeros, show that the write was over.
-	rest, err := s.at(to, min(s.size-to, 1<<20))
-	if err != nil {
-		return false, err
-	}
-	return len(bytes.Trim(rest, "\x00")) == 0 && len(rest) > 0, nil
+	return false, nil
 }
 
-// zeroSector reports whether one of the sectors that b, which stands at offset off, covers is all zeros as far as b goes (at least 64
-// bytes of it).
-func zeroSector(b []byte, off int64) bool {
-	for len(b) > 0 {
-		n := min(int64(len(b)), sectorSize-off%sectorSize)
-		if n >= 64 && len(bytes.Trim(b[:n], "\x00")) == 0 {
-			return true
+// frameBehind reports whether the head of a frame lies anywhere from an offset on: then the write of what is before it was over.
+func (s *segmentReader) frameBehind(from int64) (bool, error) {
+	magic := binary.LittleEndian.AppendUint32(nil, frameMagic)
+	for from < s.size {
+		b, err := s.at(from, min(s.size-from, 1<<20))
+		if err != nil {
+			return false, err
 		}
-		b, off = b[n:], off+n
+		for i := 0; ; i++ {
+			at := bytes.Index(b[i:], magic)
+			if at < 0 {
+				break
+			}
+			i += at
+			head, err := s.at(from+int64(i), frameHeadSize)
+			if err == nil && checksum(head[:24]) == binary.LittleEndian.Uint32(head[24:]) {
+				return true, nil
+			} else if err != nil && err != io.ErrUnexpectedEOF {
+				return false, err
+			}
+		}
+		from += max(int64(len(b))-3, 1)
 	}
-	return false
+	return false, nil
 }
