@@ -202,7 +202,7 @@ func (s *aggShape) spec() state.Spec {
 }
 
 // rowsAcc is count(*) read from the number of rows that every group has anyway.
-type rowsAcc struct{ countAcc }
+type rowsAcc struct{}
 
 func (rowsAcc) lanes() int                                    { return 0 }
 func (rowsAcc) explode(*rowSet, [][]int64)                    {}

@@ -47,7 +47,6 @@ type opRun struct {
 	workers int  // 0: NewOperator without an exchange
 	restart bool // from state after each epoch
 	sparse  bool // batches hold rows that are not selected
-	merge   bool // all rows in the first epoch with the last watermark: for operators whose final answer does not depend on it
 }
 
 var opRuns = []opRun{
