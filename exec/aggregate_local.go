@@ -345,6 +345,8 @@ func (l *aggLocal) take(b *changelog.Batch, g *localGroups, sel []uint32, emit E
 		lo, width, ok = span(dense, r)
 	}
 	switch {
+	case len(l.keys) == 0:
+		l.onlyGroup(g, r)
 	case ok && l.local == 1:
 		l.countDense(g, r, dense, lo, width)
 	case ok:
@@ -366,6 +368,16 @@ func (l *aggLocal) take(b *changelog.Batch, g *localGroups, sel []uint32, emit E
 			l.send(g, emit)
 		}
 		l.held = 0
+	}
+}
+
+// onlyGroup puts all rows into the one group that there is without keys.
+func (l *aggLocal) onlyGroup(g *localGroups, r *rowSet) {
+	var slot [1]uint32
+	g.hash.FindOrInsert(state.KeyBatch{N: 1}, slot[:], nil)
+	l.slots = resize(l.slots, r.n)
+	for i := range l.slots {
+		l.slots[i] = slot[0]
 	}
 }
 

@@ -200,6 +200,13 @@ func BenchmarkSession(b *testing.B) {
 	}
 }
 
+func BenchmarkNoKeys(b *testing.B) {
+	batches := benchBids(32, 32<<10, 0)
+	op := &planner.WindowAggregate{Window: planner.Window{Kind: planner.Tumble, Time: 2, Size: 10 * second}, RowWatermark: 3,
+		Aggs: []planner.AggCall{callOf(benchInput, "count"), callOf(benchInput, "max", 1)}}
+	benchOp(b, windowNode(inputNode(benchInput, true), op), batches, 4)
+}
+
 func BenchmarkDistinct(b *testing.B) {
 	batches := benchBids(32, 32<<10, 0)
 	c := callOf(benchInput, "count", 1)
