@@ -55,7 +55,7 @@ func TestRandomQueries(t *testing.T) {
 
 type oracleStats struct {
 	queries, compared, failed, tooLong, scale int
-	refused                            map[string]int
+	refused                                   map[string]int
 }
 
 // oracleDB is a streamsql with the random sources t and u.

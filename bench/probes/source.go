@@ -28,7 +28,9 @@ type keySource struct {
 	grew chan struct{} // closed when there are more
 }
 
-func newKeySource(keys int) *keySource { return &keySource{keys: uint64(keys), grew: make(chan struct{})} }
+func newKeySource(keys int) *keySource {
+	return &keySource{keys: uint64(keys), grew: make(chan struct{})}
+}
 
 // more adds rows.
 func (s *keySource) more(rows int) {
