@@ -16,6 +16,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/bmatcuk/doublestar/v4"
 
@@ -82,14 +83,14 @@ func (s *Source) OpenPartition(_ context.Context, partition string, from sources
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{src: s, partition: partition, pos: pos, bySeen: s.cfg.Watch || pos.Seen != nil, queue: files}
+	r := &reader{src: s, partition: partition, queue: files}
 	if s.cfg.Watch {
-		r.pos = pos.bySeen(files)
+		pos = pos.bySeen(files)
 		if r.watch, err = newWatcher(s.watchedDirs()); err != nil {
 			return nil, err
 		}
 	}
-	r.at = r.pos.encode()
+	r.pos = newPlace(pos, s.cfg.Watch || pos.Seen != nil)
 	return r, nil
 }
 
@@ -115,11 +116,16 @@ func (s *Source) list() ([]string, error) {
 				continue
 			}
 			full := filepath.Join(path, e.Name())
-			if info, err := os.Stat(full); err == nil && info.Mode().IsRegular() {
+			regular := e.Type().IsRegular()
+			if !regular {
+				info, err := os.Stat(full) // it may be a link to one
+				regular = err == nil && info.Mode().IsRegular()
+			}
+			if regular {
 				files = append(files, full)
 			}
 		}
-		return files, nil
+		return files, checkNames(files)
 	case err == nil:
 		return []string{path}, nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -143,7 +149,17 @@ func (s *Source) list() ([]string, error) {
 			WithHint("set watch = true to wait for files")
 	}
 	sort.Strings(files)
-	return files, nil
+	return files, checkNames(files)
+}
+
+// checkNames refuses names that a stored position could not hold.
+func checkNames(files []string) error {
+	for _, f := range files {
+		if !utf8.ValidString(f) {
+			return types.Errorf(types.CodeInvalidEncoding, "file name %q is not UTF-8", f)
+		}
+	}
+	return nil
 }
 
 // hidden files are being written or are none of the user's data. Wildcards of globs match none that begin with a dot either.

@@ -2,6 +2,7 @@ package file
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/streamsql/streamsql/sources"
 	"github.com/streamsql/streamsql/types"
@@ -52,15 +53,64 @@ func (p position) bySeen(files []string) position {
 	return position{Seen: seen}
 }
 
-// with returns the position after file was read up to offset.
-func (p position) with(bySeen bool, file string, offset int64) position {
-	if !bySeen {
-		return position{File: file, Offset: offset}
+// place is where a reader stands: a position, with its encoding kept up to date at little cost, since every chunk needs it.
+type place struct {
+	position
+	seenAll bool             // files are told apart one by one, as in Seen
+	at      sources.Position // the position encoded
+
+	// With seenAll: the encoded entries of all files but current, one of which may stand before a later one of the same file, which counts.
+	others  []byte
+	entries int
+	current string
+}
+
+func newPlace(p position, seenAll bool) *place {
+	pl := &place{position: p, seenAll: seenAll}
+	if seenAll && pl.Seen == nil {
+		pl.Seen = map[string]int64{}
 	}
-	seen := make(map[string]int64, len(p.Seen)+1)
-	for f, o := range p.Seen {
-		seen[f] = o
+	pl.rebuild()
+	pl.at = p.encode()
+	return pl
+}
+
+// move says that file was read up to offset.
+func (p *place) move(file string, offset int64) {
+	if !p.seenAll {
+		p.File, p.Offset = file, offset
+		p.at = p.encode()
+		return
 	}
-	seen[file] = offset
-	return position{Seen: seen}
+	if file != p.current {
+		if last, ok := p.Seen[p.current]; ok {
+			p.others = appendEntry(p.others, p.current, last)
+			p.entries++
+		}
+		p.current = file
+		if p.entries > 2*len(p.Seen)+16 {
+			p.rebuild()
+		}
+	}
+	p.Seen[file] = offset
+	at := make([]byte, 0, len(p.others)+len(file)+40)
+	at = append(append(at, `{"seen":{`...), p.others...)
+	at = appendEntry(at, file, offset)
+	at[len(at)-1] = '}'
+	p.at = append(at, '}')
+}
+
+func (p *place) rebuild() {
+	p.others, p.entries = nil, 0
+	for file, offset := range p.Seen {
+		if file != p.current {
+			p.others = appendEntry(p.others, file, offset)
+			p.entries++
+		}
+	}
+}
+
+func appendEntry(dst []byte, file string, offset int64) []byte {
+	dst = append(types.AppendJSONString(dst, file), ':')
+	return append(strconv.AppendInt(dst, offset, 10), ',')
 }

@@ -23,11 +23,9 @@ const rawKept = 64 << 10
 type reader struct {
 	src       *Source
 	partition string
-	pos       position
-	bySeen    bool             // the position tells files apart, not only the last one
-	at        sources.Position // pos encoded
-	queue     []string         // files still to look at, in order
-	watch     *watcher         // nil: not watched
+	pos       *place
+	queue     []string // files still to look at, in order
+	watch     *watcher // nil: not watched
 
 	// The current file.
 	path   string
@@ -143,7 +141,7 @@ func (r *reader) nextFile() (bool, error) {
 
 // progress returns where to go on in path, and false when nothing can be unread.
 func (r *reader) progress(path string) (int64, bool) {
-	if !r.bySeen {
+	if !r.pos.seenAll {
 		switch {
 		case path < r.pos.File:
 			return 0, false
@@ -348,23 +346,22 @@ func (r *reader) chunk(data []byte, skip int64) *records.Chunk {
 	path := r.path
 	c := &records.Chunk{
 		Decoders: &r.src.decoders, Source: r.src.cfg.Name, Partition: r.partition, Describe: func(n int64) string { return describe(path, n) },
-		Start: r.offset + skip, Data: data, Begin: r.at,
+		Start: r.offset + skip, Data: data, Begin: r.pos.at,
 	}
 	r.offset += skip + int64(len(data))
 	r.moveTo(r.offset)
-	c.End = r.at
+	c.End = r.pos.at
 	return c
 }
 
 func (r *reader) moveTo(offset int64) {
-	r.pos = r.pos.with(r.bySeen, r.path, offset)
-	r.at = r.pos.encode()
+	r.pos.move(r.path, offset)
 }
 
 // finish makes c the last chunk of the current file.
 func (r *reader) finish(c *records.Chunk) {
 	r.moveTo(done)
-	c.End = r.at
+	c.End = r.pos.at
 	r.release()
 }
 
