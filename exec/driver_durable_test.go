@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -268,5 +269,52 @@ func TestFailedOperatorAfterRestart(t *testing.T) {
 		f.parts[0].rows[2].price = 6 // mended
 		require.NoError(t, run())
 		require.Len(t, w.media[10].lines, 4)
+	}
+}
+
+// A query that failed goes on by Resume, without a restart, once what was wrong is mended.
+func TestResumeFailedJob(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		w := newWorld()
+		f := newFeed(3, 1)
+		w.feeds[1] = f
+		parts := testBids(30)
+		f.add("a", parts["a"]...)
+		st, err := state.Open(vfs.NewMem(), "/state", state.Options{})
+		require.NoError(t, err)
+		cfg := w.config()
+		cfg.Store, cfg.EpochRows, cfg.Workers = st, 5, 2
+		jobs := []JobSpec{{ID: 10, Name: "fails", Root: w.sinkNode(10, countNode(t, scanNode(1)), planner.Upsert, 0)}}
+		if shared {
+			jobs = append(jobs, JobSpec{ID: 11, Name: "other", Root: w.sinkNode(11, countNode(t, scanNode(1)), planner.Upsert, 0)})
+		}
+		broken := true
+		w.media[10].fail = func(call int) error {
+			if broken && call > 1 {
+				return fmt.Errorf("broken")
+			}
+			return nil
+		}
+		e := startEngine(t, cfg, jobs...)
+		ctx := testContext(t)
+		for e.Stats().Jobs[0].State != JobFailed {
+			require.NoError(t, ctx.Err())
+			time.Sleep(time.Millisecond)
+		}
+		require.ErrorContains(t, e.RunUntilIdle(ctx), "broken")
+		w.media[10].mu.Lock()
+		broken = false
+		w.media[10].mu.Unlock()
+		require.NoError(t, e.Resume(ctx, 10))
+		f.add("a", parts["b"]...)
+		require.NoError(t, e.RunUntilIdle(ctx))
+		want := countAnswer(parts)
+		require.Equal(t, want, w.media[10].text())
+		if shared {
+			require.Equal(t, want, w.media[11].text())
+			require.EqualValues(t, 60, e.Stats().RowsIn)
+		}
+		stop(t, e)
+		require.NoError(t, st.Close())
 	}
 }

@@ -162,6 +162,7 @@ type request struct {
 type job struct {
 	id      JobID
 	name    string
+	spec    JobSpec
 	root    *vertex
 	failing atomic.Bool // an operator failed in this epoch
 	state   JobState

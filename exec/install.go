@@ -44,7 +44,11 @@ type Alteration struct {
 // Errors: what planning left open (an operator that is not supported), 42710 for a job that is there already, 42704
 // for one that is not, 55006 for pausing what others share, the connectors' errors.
 func (e *Engine) Alter(ctx context.Context, a Alteration) error {
-	opened, err := e.openAll(ctx, a.Add)
+	var again []JobSpec
+	if err := e.do(ctx, func() { again = e.failedJobs(a.Resume) }); err != nil {
+		return err
+	}
+	opened, err := e.openAll(ctx, append(again, a.Add...))
 	if err != nil {
 		return err
 	}
@@ -56,7 +60,7 @@ func (e *Engine) Alter(ctx context.Context, a Alteration) error {
 			applied = types.Errorf(types.CodeShutdown, "the engine is stopping")
 			return
 		}
-		if applied = e.apply(a, opened); applied == nil && running {
+		if applied = e.apply(a, again, opened); applied == nil && running {
 			e.acks = append(e.acks, ack{done: logged})
 		}
 	})
@@ -96,7 +100,7 @@ func (e *Engine) Pause(ctx context.Context, id JobID) error {
 	return e.Alter(ctx, Alteration{Pause: []JobID{id}})
 }
 
-// Resume lets a paused job go on.
+// Resume lets a paused job go on. A job that failed is tried again from the last epoch that was good for it.
 func (e *Engine) Resume(ctx context.Context, id JobID) error {
 	return e.Alter(ctx, Alteration{Resume: []JobID{id}})
 }
@@ -211,8 +215,20 @@ func walk(n *planner.Node, seen map[*planner.Node]bool, f func(*planner.Node) er
 	return f(n)
 }
 
-// apply makes an alteration, all of it or nothing. It runs between epochs.
-func (e *Engine) apply(a Alteration, o *openings) error {
+// failedJobs returns those of the jobs that have failed and can be tried again: the log has their state.
+func (e *Engine) failedJobs(ids []JobID) (specs []JobSpec) {
+	for _, id := range ids {
+		if j := e.jobs[id]; j != nil && j.state == JobFailed && e.store.Durable() && !e.meta.Jobs[id].Stale {
+			spec := j.spec
+			spec.Restore, spec.Paused = true, false
+			specs = append(specs, spec)
+		}
+	}
+	return specs
+}
+
+// apply makes an alteration, all of it or nothing. It runs between epochs. again are failed jobs that are tried again.
+func (e *Engine) apply(a Alteration, again []JobSpec, o *openings) error {
 	dropped := map[JobID]bool{}
 	for _, id := range a.Drop {
 		if e.jobs[id] == nil {
@@ -223,6 +239,20 @@ func (e *Engine) apply(a Alteration, o *openings) error {
 	for _, id := range append(a.Pause, a.Resume...) {
 		if e.jobs[id] == nil {
 			return unknownJob(id)
+		}
+	}
+	for _, s := range again {
+		j := e.jobs[s.ID]
+		if j == nil || j.state != JobFailed {
+			return unknownJob(s.ID)
+		}
+		if err := e.droppable(s.ID, dropped); err != nil { // its readers have edges to what would be made anew
+			return err
+		}
+	}
+	for _, id := range a.Resume {
+		if j := e.jobs[id]; j.state == JobFailed && !slices.ContainsFunc(again, func(s JobSpec) bool { return s.ID == id }) {
+			return types.Errorf(types.CodeObjectInUse, "%q failed and cannot go on: %v", j.name, j.err).WithHint("drop it and create it anew")
 		}
 	}
 	for _, id := range a.Pause {
@@ -263,6 +293,12 @@ func (e *Engine) apply(a Alteration, o *openings) error {
 	for _, id := range a.Drop {
 		if p := e.drop(id); p != nil {
 			before = append(before, p)
+		}
+	}
+	for _, s := range again {
+		e.uninstall(s.ID)
+		if err := e.install(s, o); err != nil {
+			return err
 		}
 	}
 	for _, p := range e.starting {
@@ -335,7 +371,7 @@ type installation struct {
 
 // install builds the vertices of a job, sharing those that compute the same from the same place.
 func (e *Engine) install(spec JobSpec, o *openings) error {
-	j := &job{id: spec.ID, name: spec.Name, paused: spec.Paused, since: e.epoch + 1, sub: e.subscribing}
+	j := &job{id: spec.ID, name: spec.Name, spec: spec, paused: spec.Paused, since: e.epoch + 1, sub: e.subscribing}
 	if j.paused {
 		j.state = JobPaused
 	}
@@ -884,7 +920,7 @@ func (in *installation) sink(v *vertex, op *planner.Sink, n *planner.Node) error
 	j := in.job
 	p := newPublisher(&publisher{
 		id: id, name: op.Name, schema: n.Inputs[0].Schema, sink: s, store: e.store, log: e.cfg.Logger, mend: in.spec.OnMarker,
-		opened: e.opened, logged: e.store.Durable() && !unlogged, wake: e.Wake,
+		opened: e.opened, since: e.epoch, logged: e.store.Durable() && !unlogged, wake: e.Wake,
 	})
 	p.failed = func(err error) { go e.sinkFailed(j, err) }
 	v.root = &sinkRoot{op: op, schema: p.schema, unique: provesKey(n.Inputs[0], op.Key), netted: netted(n.Inputs[0]), logged: p.logged, pub: p}

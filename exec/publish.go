@@ -25,6 +25,7 @@ type publisher struct {
 	log    *slog.Logger
 	mend   string          // the way out chosen for a marker that does not fit: "", "append" or "reset"
 	opened changelog.Epoch // last prepared epoch when this generation began
+	since  changelog.Epoch // last prepared epoch when this publisher was made: older output is in the log, newer comes by add
 	logged bool
 	wake   func()
 	failed func(error)
@@ -284,7 +285,7 @@ func (p *publisher) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if e.Epoch > p.opened {
+		if e.Epoch > p.since {
 			break // queued by add
 		}
 		old = append(old, outbox{epoch: e.Epoch, body: e.Body, bytes: int64(len(e.Body))})
