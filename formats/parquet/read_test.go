@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -170,6 +171,27 @@ func TestRealFlights(t *testing.T) {
 	require.Len(t, origins, 206)
 	require.Equal(t, []string{"2176", "33", "LAS", "2001-01-01 00:01:00+00"}, d.rows[0])
 	require.Equal(t, "2001-01-01 12:55:00+00", d.rows[5999][3])
+}
+
+// Blocks of one file may be decoded in any goroutine, several at a time.
+func TestConcurrentBlocks(t *testing.T) {
+	data := readTestdata(t, "flights-6k.parquet")
+	f, err := New(Config{Schema: wantedOf(t, data), TimeColumn: -1, Prune: func(Stats) bool { return false }}).OpenBlocks(bytes.NewReader(data), int64(len(data)))
+	require.NoError(t, err)
+	rows := make([]int, 12)
+	var wg sync.WaitGroup
+	for i := range rows {
+		wg.Go(func() {
+			batches, _, err := f.DecodeBlock(i % f.Blocks())
+			if err == nil {
+				rows[i] = batches[0].N
+			}
+		})
+	}
+	wg.Wait()
+	for i, n := range rows {
+		require.Equal(t, []int{2048, 2048, 1904}[i%3], n)
+	}
 }
 
 func TestNoColumnsWanted(t *testing.T) {
