@@ -218,17 +218,11 @@ func (s *Session) alterAction(ctx context.Context, o *planner.Object, action sql
 		if pause {
 			change = exec.Alteration{Pause: jobs}
 		}
-		if err := db.engine.Alter(ctx, change); err != nil {
-			return err
+		ids := make([]planner.ObjectID, len(jobs))
+		for i, id := range jobs {
+			ids[i] = planner.ObjectID(id)
 		}
-		db.mu.Lock()
-		defer db.mu.Unlock()
-		for _, id := range jobs {
-			info := db.jobs[id]
-			info.paused = pause
-			db.jobs[id] = info
-		}
-		return nil
+		return db.changeCatalog(ctx, db.Catalog().SetPaused(ids, pause), change)
 	case *sql.AlterRename:
 		to, err := db.Catalog().Rename(o.ID, a.To.Name)
 		if err != nil {

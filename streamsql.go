@@ -112,8 +112,7 @@ type DB struct {
 }
 
 type jobInfo struct {
-	name   string
-	paused bool
+	name string
 }
 
 // Open opens or makes a data directory and lets its queries go on where they were.
@@ -185,7 +184,7 @@ func (db *DB) config(store *state.Store, zone *time.Location) exec.Config {
 
 // jobOf returns the job that keeps an object up to date.
 func jobOf(o *planner.Object) (exec.JobSpec, bool) {
-	spec := exec.JobSpec{ID: exec.JobID(o.ID), Name: o.Name}
+	spec := exec.JobSpec{ID: exec.JobID(o.ID), Name: o.Name, Paused: o.Paused}
 	switch {
 	case o.Kind == planner.KindMaterializedView:
 		spec.Root = o.View.Physical.Root

@@ -30,6 +30,8 @@ type Object struct {
 	Text string
 	// Deps are the objects that this one's query reads, ascending.
 	Deps []ObjectID
+	// Paused: the object's query stands still until it is resumed.
+	Paused bool
 
 	Source *Source  // of KindSource, and of KindTable that can be read
 	View   *View    // of KindView and KindMaterializedView
@@ -140,6 +142,17 @@ func (c *Catalog) Rename(id ObjectID, name string) (*Catalog, error) {
 	delete(n.byName, o.Name)
 	n.byName[name], n.byID[id] = &o2, &o2
 	return n, nil
+}
+
+// SetPaused returns the catalog in which the queries of the objects stand still, or go on.
+func (c *Catalog) SetPaused(ids []ObjectID, paused bool) *Catalog {
+	n := c.clone()
+	for _, id := range ids {
+		o := *n.byID[id]
+		o.Paused = paused
+		n.byName[o.Name], n.byID[id] = &o, &o
+	}
+	return n
 }
 
 // Drop returns the catalog without the object, and what was dropped, dependents first. Without cascade an object that

@@ -182,7 +182,7 @@ func (r *runner) step(ctx context.Context, i int, rec Record) error {
 			return err
 		}
 		if r.cfg.RestartEvery && len(r.subs) == 0 {
-			return r.restart()
+			return r.restart(ctx)
 		}
 		return nil
 	case End:
@@ -197,22 +197,30 @@ func (r *runner) step(ctx context.Context, i int, rec Record) error {
 		r.db.Wake()
 		return r.db.WaitIdle(ctx)
 	case Restart:
-		return r.restart()
+		return r.restart(ctx)
 	case Crash:
-		return r.crash()
+		return r.crash(ctx)
 	}
 	return fmt.Errorf("unknown word %q", rec.Kind)
 }
 
-func (r *runner) restart() error {
+func (r *runner) restart(ctx context.Context) error {
 	if err := r.db.Close(); err != nil {
 		return err
 	}
-	return r.open()
+	return r.reopen(ctx)
+}
+
+// reopen opens the directory again and waits until the sources are open, so that processing time goes on for them before the next step.
+func (r *runner) reopen(ctx context.Context) error {
+	if err := r.open(); err != nil {
+		return err
+	}
+	return r.db.WaitIdle(ctx)
 }
 
 // crash goes on from the files as they are now, as after kill -9: the copy knows nothing of the end of the engine that made them.
-func (r *runner) crash() error {
+func (r *runner) crash(ctx context.Context) error {
 	r.crashes++
 	left := filepath.Join(filepath.Dir(r.dir), fmt.Sprint(r.crashes))
 	if err := os.CopyFS(left, os.DirFS(r.dir)); err != nil {
@@ -222,7 +230,7 @@ func (r *runner) crash() error {
 		return err
 	}
 	r.dir = left
-	return r.open()
+	return r.reopen(ctx)
 }
 
 func (r *runner) statement(ctx context.Context, i int, rec Record) error {
