@@ -43,6 +43,7 @@ func run() error {
 	flag.BoolVar(&o.Quick, "quick", false, "a short run, to see that everything works; its figures mean little")
 	flag.StringVar(&o.Dir, "dir", "", "where data and state are kept meanwhile (default: the system's place for such)")
 	flag.StringVar(&o.Binary, "binary", "../bin/streamsql", "the streamsql command")
+	flag.StringVar(&o.Profiles, "profiles", "", "directory for a CPU profile of each case and side and each probe, loading included")
 	only := flag.String("run", "", "only the `regexp` of cases, sides (\"case / side\") and probes")
 	flag.Parse()
 	if o.Quick {

@@ -11,7 +11,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/streamsql/streamsql/bench/measure"
@@ -25,6 +27,8 @@ type Options struct {
 	Quick  bool           // passed to probes
 	Dir    string         // where files and state are kept meanwhile; empty is the system's place for such
 	Binary string         // the streamsql command; passed to probes
+	// Profiles is a directory into which every child process writes CPU profiles, named for what it did; empty is none.
+	Profiles string
 	Log    io.Writer      // a line for each thing begun; nil is silent
 }
 
@@ -68,6 +72,7 @@ type job struct {
 	Rows, Repeat      int
 	Data              Data
 	Env               Env
+	Profile           string // file of the CPU profile; empty is none
 }
 
 // childEnv names the environment variable with the job; a process that has it is a child.
@@ -89,6 +94,11 @@ func (b Bench) Child(ctx context.Context) (isChild bool, err error) {
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return true, err
 	}
+	stop, err := profile(j.Profile)
+	if err != nil {
+		return true, err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
 	var r reply
 	if j.Probe != "" {
 		for _, p := range b.Probes {
@@ -104,6 +114,34 @@ func (b Bench) Child(ctx context.Context) (isChild bool, err error) {
 	}
 	return true, json.NewEncoder(os.Stdout).Encode(r)
 }
+
+// profile writes a CPU profile into a file until stop.
+func profile(name string) (stop func() error, err error) {
+	if name == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return file.Close()
+	}, nil
+}
+
+// profileName is the file of a child's profile.
+func (o Options) profileName(label string) string {
+	if o.Profiles == "" {
+		return ""
+	}
+	return filepath.Join(o.Profiles, strings.Trim(unnamable.ReplaceAllString(label, "-"), "-")+".pprof")
+}
+
+var unnamable = regexp.MustCompile(`[^A-Za-z0-9]+`)
 
 // measure runs one side of one case in this process.
 func (b Bench) measure(ctx context.Context, j job) (m *Measurement, err error) {
@@ -192,7 +230,7 @@ func (b Bench) Run(ctx context.Context, o Options) (result *Result, err error) {
 			return nil, err
 		}
 		r := ProbeResult{Name: p.Name, Want: p.Want}
-		answer, err := spawn(ctx, job{Probe: p.Name, Env: Env{Dir: own, Binary: o.Binary, Quick: o.Quick}}, 0)
+		answer, err := spawn(ctx, job{Probe: p.Name, Profile: o.profileName(p.Name), Env: Env{Dir: own, Binary: o.Binary, Quick: o.Quick}}, 0)
 		if err != nil {
 			r.Err = err.Error()
 			result.Failed = append(result.Failed, p.Name+": "+r.Err)
@@ -241,7 +279,7 @@ func (b Bench) runCase(ctx context.Context, o Options, dir string, c Case, resul
 		if data.Dir, err = os.MkdirTemp(dir, "side-"); err != nil {
 			return err
 		}
-		answer, err := spawn(ctx, job{Case: c.Name, Side: s.Name, Rows: o.Rows, Repeat: o.Repeat, Data: data}, s.Threads)
+		answer, err := spawn(ctx, job{Case: c.Name, Side: s.Name, Rows: o.Rows, Repeat: o.Repeat, Data: data, Profile: o.profileName(label)}, s.Threads)
 		if removeErr := os.RemoveAll(data.Dir); removeErr != nil {
 			return removeErr
 		}
