@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,8 @@ import (
 var schema = types.Schema{{Name: "n", Type: types.Int8Type}, {Name: "part", Type: types.TextType}}
 
 const target = "out"
+
+var ctx = context.Background()
 
 // layout is one way to write.
 type layout struct {
@@ -166,7 +169,7 @@ func fileRows(t require.TestingT, l layout, name string, data []byte) (rows []st
 func run(t require.TestingT, fsys vfs.FS, l layout, generation, epochs int) error {
 	s := l.sink(t, fsys)
 	defer s.Close()
-	m, ok, err := s.Open(nil, marker(generation, 0))
+	m, ok, err := s.Open(ctx, marker(generation, 0))
 	if err != nil {
 		return err
 	}
@@ -177,11 +180,11 @@ func run(t require.TestingT, fsys vfs.FS, l layout, generation, epochs int) erro
 		from = int(m.Epoch) + 1
 	}
 	for e := from; e <= epochs; e++ {
-		if err := s.Publish(nil, marker(generation, e), epochRows(e)); err != nil {
+		if err := s.Publish(ctx, marker(generation, e), epochRows(e)); err != nil {
 			return err
 		}
 	}
-	return s.Finish(nil)
+	return s.Finish(ctx)
 }
 
 const epochs = 4
@@ -267,18 +270,18 @@ func TestErrorAtEveryStep(t *testing.T) {
 					}
 					t.Fatalf("step %d: it fails for ever", step)
 				}
-				again(func() error { _, _, err := s.Open(nil, marker(1, 0)); return err })
+				again(func() error { _, _, err := s.Open(ctx, marker(1, 0)); return err })
 				for e := 1; e <= epochs; e++ {
-					again(func() error { return s.Publish(nil, marker(1, e), epochRows(e)) })
+					again(func() error { return s.Publish(ctx, marker(1, e), epochRows(e)) })
 					// What was acknowledged survives.
 					after := l.sink(t, fsys.CrashClone())
-					m, ok, err := after.Open(nil, marker(2, 0))
+					m, ok, err := after.Open(ctx, marker(2, 0))
 					require.NoError(t, err)
 					require.True(t, ok)
 					require.EqualValues(t, e, m.Epoch, "step %d", step)
 					require.NoError(t, after.Close())
 				}
-				again(func() error { return s.Finish(nil) })
+				again(func() error { return s.Finish(ctx) })
 				require.NoError(t, s.Close())
 				require.Equal(t, wanted(epochs), visible(t, fsys, l), "step %d", step)
 				require.LessOrEqual(t, failed, 1)
@@ -294,20 +297,20 @@ func TestDiskFull(t *testing.T) {
 	l := layouts[1]
 	fsys := vfs.NewMem()
 	s := l.sink(t, fsys)
-	_, _, err := s.Open(nil, marker(1, 0))
+	_, _, err := s.Open(ctx, marker(1, 0))
 	require.NoError(t, err)
-	require.NoError(t, s.Publish(nil, marker(1, 1), epochRows(1)))
+	require.NoError(t, s.Publish(ctx, marker(1, 1), epochRows(1)))
 	for free := range int64(20) {
 		fsys.SetFree(free * 10)
-		err := s.Publish(nil, marker(1, 2), epochRows(2))
+		err := s.Publish(ctx, marker(1, 2), epochRows(2))
 		if err == nil {
 			break
 		}
 		require.Equal(t, types.CodeDiskFull, types.CodeOf(err))
 	}
 	fsys.SetFree(-1)
-	require.NoError(t, s.Publish(nil, marker(1, 2), epochRows(2)))
-	require.NoError(t, s.Finish(nil))
+	require.NoError(t, s.Publish(ctx, marker(1, 2), epochRows(2)))
+	require.NoError(t, s.Finish(ctx))
 	require.NoError(t, s.Close())
 	require.Equal(t, wanted(2), visible(t, fsys, l))
 }
@@ -351,20 +354,20 @@ func TestWithoutLinks(t *testing.T) {
 func TestSecondSinkIsRefused(t *testing.T) {
 	fsys := vfs.NewMem()
 	a, b := layouts[0].sink(t, fsys), layouts[0].sink(t, fsys)
-	_, _, err := a.Open(nil, marker(1, 0))
+	_, _, err := a.Open(ctx, marker(1, 0))
 	require.NoError(t, err)
-	_, _, err = b.Open(nil, marker(1, 0))
+	_, _, err = b.Open(ctx, marker(1, 0))
 	require.Equal(t, types.CodeObjectInUse, types.CodeOf(err))
 	require.ErrorContains(t, err, "every sink needs a directory of its own")
 	require.NoError(t, b.Close())
-	require.NoError(t, a.Publish(nil, marker(1, 1), epochRows(1)))
+	require.NoError(t, a.Publish(ctx, marker(1, 1), epochRows(1)))
 	require.NoError(t, a.Close())
 	require.NoError(t, a.Close())
-	require.Error(t, a.Publish(nil, marker(1, 2), epochRows(2)))
-	_, ok, err := b.Open(nil, marker(2, 0))
+	require.Error(t, a.Publish(ctx, marker(1, 2), epochRows(2)))
+	_, ok, err := b.Open(ctx, marker(2, 0))
 	require.NoError(t, err)
 	require.True(t, ok)
-	require.NoError(t, b.Finish(nil))
+	require.NoError(t, b.Finish(ctx))
 	require.Equal(t, wanted(1), visible(t, fsys, layouts[0]))
 	require.NoError(t, b.Close())
 }
@@ -375,10 +378,10 @@ func TestDamagedJournal(t *testing.T) {
 	fresh := func() (*vfs.Mem, []byte) {
 		fsys := vfs.NewMem()
 		s := l.sink(t, fsys)
-		_, _, err := s.Open(nil, marker(1, 0))
+		_, _, err := s.Open(ctx, marker(1, 0))
 		require.NoError(t, err)
 		for e := 1; e <= 3; e++ {
-			require.NoError(t, s.Publish(nil, marker(1, e), epochRows(e)))
+			require.NoError(t, s.Publish(ctx, marker(1, e), epochRows(e)))
 		}
 		require.NoError(t, s.Close())
 		data, err := readAll(fsys, journalPath)
@@ -412,7 +415,7 @@ func TestDamagedJournal(t *testing.T) {
 		bad := bytes.Clone(data)
 		bad[at] ^= 0x20
 		put(fsys, bad)
-		_, _, err := l.sink(t, fsys).Open(nil, marker(2, 0))
+		_, _, err := l.sink(t, fsys).Open(ctx, marker(2, 0))
 		require.Equal(t, types.CodeDataCorrupted, types.CodeOf(err))
 		if at >= first {
 			require.ErrorContains(t, err, "with intact frames behind it")
@@ -422,7 +425,7 @@ func TestDamagedJournal(t *testing.T) {
 	for _, other := range []string{"this was never a journal, and it is longer than eight bytes", "", "short", string(data[:first-1])} {
 		fsys, _ := fresh()
 		put(fsys, []byte(other))
-		_, _, err := l.sink(t, fsys).Open(nil, marker(2, 0))
+		_, _, err := l.sink(t, fsys).Open(ctx, marker(2, 0))
 		require.Equal(t, types.CodeDataCorrupted, types.CodeOf(err), other)
 	}
 	// A committed row that is gone is found.
@@ -434,7 +437,7 @@ func TestDamagedJournal(t *testing.T) {
 			require.NoError(t, fsys.Truncate(path.Join(target, ".streamsql", name), 3))
 		}
 	}
-	_, _, err = l.sink(t, fsys).Open(nil, marker(2, 0))
+	_, _, err = l.sink(t, fsys).Open(ctx, marker(2, 0))
 	require.ErrorContains(t, err, "is missing or shorter than its")
 }
 
@@ -444,13 +447,13 @@ func TestForeignDirectory(t *testing.T) {
 	fsys := vfs.NewMem()
 	require.NoError(t, run(t, fsys, l, 1, 2))
 	s := l.sink(t, fsys)
-	m, ok, err := s.Open(nil, sinks.Marker{Engine: "other", Generation: 1})
+	m, ok, err := s.Open(ctx, sinks.Marker{Engine: "other", Generation: 1})
 	require.NoError(t, err)
 	require.True(t, ok)
 	require.Equal(t, marker(1, 2), m)
 	// "append": its own epochs count from here.
-	require.NoError(t, s.Publish(nil, sinks.Marker{Engine: "other", Generation: 1, Epoch: 1}, epochRows(3)))
-	require.NoError(t, s.Finish(nil))
+	require.NoError(t, s.Publish(ctx, sinks.Marker{Engine: "other", Generation: 1, Epoch: 1}, epochRows(3)))
+	require.NoError(t, s.Finish(ctx))
 	require.NoError(t, s.Close())
 	require.Equal(t, wanted(3), visible(t, fsys, l))
 }
@@ -464,14 +467,14 @@ func TestReset(t *testing.T) {
 		_, err = f.Write([]byte("mine"))
 		require.NoError(t, err)
 		s := l.sink(t, fsys)
-		_, _, err = s.Open(nil, marker(2, 0))
+		_, _, err = s.Open(ctx, marker(2, 0))
 		require.NoError(t, err)
-		require.NoError(t, s.Publish(nil, marker(2, 4), epochRows(4)))
-		require.NoError(t, s.Reset(nil))
+		require.NoError(t, s.Publish(ctx, marker(2, 4), epochRows(4)))
+		require.NoError(t, s.Reset(ctx))
 		for e := 1; e <= 2; e++ {
-			require.NoError(t, s.Publish(nil, marker(2, e), epochRows(e)))
+			require.NoError(t, s.Publish(ctx, marker(2, e), epochRows(e)))
 		}
-		require.NoError(t, s.Finish(nil))
+		require.NoError(t, s.Finish(ctx))
 		require.NoError(t, s.Close())
 		_, err = fsys.Stat(target + "/notes.txt")
 		require.NoError(t, err, "what is not ours stays")
@@ -487,18 +490,18 @@ func TestRollByTime(t *testing.T) {
 		fsys := vfs.NewMem()
 		s := l.sink(t, fsys)
 		s.cfg.RollInterval = 10 * time.Second
-		_, _, err := s.Open(nil, marker(1, 0))
+		_, _, err := s.Open(ctx, marker(1, 0))
 		require.NoError(t, err)
-		require.NoError(t, s.Publish(nil, marker(1, 1), epochRows(1)))
+		require.NoError(t, s.Publish(ctx, marker(1, 1), epochRows(1)))
 		time.Sleep(9 * time.Second)
-		require.NoError(t, s.Publish(nil, marker(1, 2), epochRows(2)))
+		require.NoError(t, s.Publish(ctx, marker(1, 2), epochRows(2)))
 		synctest.Wait()
 		require.Empty(t, visible(t, fsys, l))
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
 		require.Equal(t, wanted(2), visible(t, fsys, l))
 
-		require.NoError(t, s.Publish(nil, marker(1, 3), epochRows(3)))
+		require.NoError(t, s.Publish(ctx, marker(1, 3), epochRows(3)))
 		fsys.FailAt(fsys.Steps()+1, syscall.ENOSPC)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -506,7 +509,7 @@ func TestRollByTime(t *testing.T) {
 		synctest.Wait()
 		require.Equal(t, wanted(3), visible(t, fsys, l))
 
-		require.NoError(t, s.Publish(nil, marker(1, 4), epochRows(4)))
+		require.NoError(t, s.Publish(ctx, marker(1, 4), epochRows(4)))
 		require.NoError(t, s.Close())
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -514,7 +517,7 @@ func TestRollByTime(t *testing.T) {
 		// Opened again, what is overdue is made visible at once.
 		s = l.sink(t, fsys)
 		s.cfg.RollInterval = 10 * time.Second
-		_, _, err = s.Open(nil, marker(2, 4))
+		_, _, err = s.Open(ctx, marker(2, 4))
 		require.NoError(t, err)
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
@@ -526,12 +529,12 @@ func TestRollByTime(t *testing.T) {
 func TestChangelogFormat(t *testing.T) {
 	fsys := vfs.NewMem()
 	s := New(Config{FS: fsys, Path: target, Schema: schema, RollSize: 1 << 20, Extension: "json", Records: debezium.NewEncoder(debezium.Config{Schema: schema, Key: []int{0}})})
-	_, _, err := s.Open(nil, marker(1, 0))
+	_, _, err := s.Open(ctx, marker(1, 0))
 	require.NoError(t, err)
 	b := epochRows(1)[0]
-	require.NoError(t, s.Publish(nil, marker(1, 1), []*changelog.Batch{b}))
-	require.NoError(t, s.Publish(nil, marker(1, 2), []*changelog.Batch{{N: 3, Cols: b.Cols, Sel: []uint32{1}, Weights: []int64{0, -1, 0}}}))
-	require.NoError(t, s.Finish(nil))
+	require.NoError(t, s.Publish(ctx, marker(1, 1), []*changelog.Batch{b}))
+	require.NoError(t, s.Publish(ctx, marker(1, 2), []*changelog.Batch{{N: 3, Cols: b.Cols, Sel: []uint32{1}, Weights: []int64{0, -1, 0}}}))
+	require.NoError(t, s.Finish(ctx))
 	require.NoError(t, s.Close())
 	data, err := readAll(fsys, target+"/part-01234567-000001.json")
 	require.NoError(t, err)
@@ -547,20 +550,20 @@ func TestRefusedRows(t *testing.T) {
 	for _, l := range layouts {
 		fsys := vfs.NewMem()
 		s := l.sink(t, fsys)
-		_, _, err := s.Open(nil, marker(1, 0))
+		_, _, err := s.Open(ctx, marker(1, 0))
 		require.NoError(t, err)
-		require.NoError(t, s.Publish(nil, marker(1, 1), epochRows(1)))
+		require.NoError(t, s.Publish(ctx, marker(1, 1), epochRows(1)))
 		b := epochRows(2)[0]
 		if !l.parquet { // whole files are encoded when they are rolled
-			require.Error(t, s.Publish(nil, marker(1, 2), []*changelog.Batch{{N: 3, Cols: b.Cols, Weights: []int64{1, -1, 1}}}))
+			require.Error(t, s.Publish(ctx, marker(1, 2), []*changelog.Batch{{N: 3, Cols: b.Cols, Weights: []int64{1, -1, 1}}}))
 		}
 		long := array.NewStringBuilder(memory.DefaultAllocator)
 		long.Append(strings.Repeat("x", 300))
-		err = s.Publish(nil, marker(1, 2), []*changelog.Batch{{N: 1, Cols: []arrow.Array{array.NewSlice(b.Cols[0], 0, 1), long.NewArray()}}})
+		err = s.Publish(ctx, marker(1, 2), []*changelog.Batch{{N: 1, Cols: []arrow.Array{array.NewSlice(b.Cols[0], 0, 1), long.NewArray()}}})
 		if len(l.partitionBy) > 0 {
 			require.ErrorContains(t, err, "a directory name of 305 bytes by partition_by is longer than 255")
-			require.NoError(t, s.Publish(nil, marker(1, 2), epochRows(2)))
-			require.NoError(t, s.Finish(nil))
+			require.NoError(t, s.Publish(ctx, marker(1, 2), epochRows(2)))
+			require.NoError(t, s.Finish(ctx))
 			require.Equal(t, wanted(2), visible(t, fsys, l))
 		}
 		require.NoError(t, s.Close())
