@@ -64,7 +64,7 @@ type logIndex struct {
 	catalogs []place                    // the newest folded one first
 	logged   map[uint64]changelog.Epoch // what Published sections said
 	last     map[string]changelog.Epoch // the last epoch of each segment
-	marks    []mark                     // versions that are only in the log, oldest first
+	marks    []mark                     // versions that are only in the log, oldest first; those that are not kept any more too
 	stale    map[string]bool            // kept files with outboxes of dropped sinks
 }
 
@@ -178,6 +178,17 @@ func (d *disk) scan(m *manifest) (*manifest, error) {
 		full := path.Join(d.dir, name)
 		n, err := scanSegment(d.fs, full, name, m.Engine, end, f)
 		return n, missing(full, "read", err)
+	}
+	for i := range m.Runs { // their contents are checked when they are read
+		r := &m.Runs[i]
+		full := path.Join(d.dir, r.name())
+		info, err := d.fs.Stat(full)
+		if err != nil {
+			return nil, missing(full, "read", err)
+		}
+		if info.Size() != r.bytes() {
+			return nil, &CorruptionError{File: full, Reason: fmt.Sprintf("the file has %d bytes, want %d", info.Size(), r.bytes()), WayOut: wayOutManifest}
+		}
 	}
 	if b := m.Base; b != nil {
 		head, catalog, err := d.readHead(b)
@@ -337,9 +348,6 @@ func (d *disk) noteFrame(head Head, segment string, end int64) {
 		return
 	}
 	d.index.marks = append(d.index.marks, mark{Version: Version{head.Epoch, head.Clock}, meta: head.Meta, segment: segment, end: end})
-	if over := len(d.index.marks) - d.opts.Versions; over > 0 {
-		d.index.marks = slices.Clone(d.index.marks[over:])
-	}
 }
 
 // note takes a section into the index. d.mu is held.
@@ -703,7 +711,9 @@ func (d *disk) close() error {
 	for _, f := range d.readers {
 		f.Close()
 	}
-	err = errors.Join(err, d.file.Close(), d.lock.Close())
+	if cerr := errors.Join(d.file.Close(), d.lock.Close()); err == nil {
+		err = cerr
+	}
 	d.file = nil
 	if d.err == nil {
 		d.err = types.Errorf(types.CodeShutdown, "the state directory was closed")

@@ -114,10 +114,15 @@ func (d *disk) foldClosed() error {
 		return nil
 	}
 	in.upto = d.index.last[in.closed[len(in.closed)-1].File]
+	// Of the versions on the way those that are kept, and the last in any case: which later epochs are versions is told from it.
 	for _, m := range d.index.marks {
 		if m.Epoch <= in.upto {
 			in.marks = append(in.marks, m)
 		}
+	}
+	if kept := d.versions(); len(in.marks) > 0 {
+		last := in.marks[len(in.marks)-1]
+		in.marks = slices.DeleteFunc(in.marks, func(m mark) bool { return m.Epoch < kept[0].Epoch && m.Epoch != last.Epoch })
 	}
 	stale := maps.Clone(d.index.stale)
 	var pinned []string
