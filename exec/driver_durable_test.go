@@ -318,3 +318,28 @@ func TestResumeFailedJob(t *testing.T) {
 		require.NoError(t, st.Close())
 	}
 }
+
+// A restart does not make a quiet source young again: when its reader confirms that nothing has come, it has been quiet since the
+// last epoch that took something in.
+func TestIdleOverRestart(t *testing.T) {
+	w := newWorld()
+	f := newFeed(3, 1)
+	w.feeds[1] = f
+	f.add("a", bid{1, 1, 1 * second, false}, bid{1, 1, 12 * second, false})
+	wm := watermarkNode(scanNode(1), planner.Watermark{Emit: true, IdleTimeout: 30 * second})
+	jobs := []JobSpec{{ID: 10, Root: w.sinkNode(10, winNode(t, wm, planner.EmitOnClose), planner.Append)}}
+	disk := vfs.NewMem()
+	for _, c := range []struct{ clock, rows int64 }{{0, 0}, {29 * second, 0}, {2 * second, 2}} {
+		w.advance(c.clock)
+		st, err := state.Open(disk, "/state", state.Options{})
+		require.NoError(t, err)
+		cfg := w.config()
+		cfg.Store = st
+		e := startEngine(t, cfg, jobs...)
+		require.NoError(t, e.RunUntilIdle(testContext(t)))
+		require.Len(t, w.media[10].text(), int(c.rows))
+		stop(t, e)
+		require.NoError(t, st.Close())
+		jobs[0].Restore = true
+	}
+}

@@ -58,7 +58,7 @@ func (e *Engine) takeIn(now int64) (rows int, bytes int64) {
 		if most <= 0 || bytes >= e.epochBytes {
 			continue
 		}
-		r, b := l.collect(most, e.epochBytes-bytes)
+		r, b := l.collect(now, most, e.epochBytes-bytes)
 		l.rate.tokens -= float64(r)
 		rows, bytes = rows+r, bytes+b
 	}

@@ -43,10 +43,13 @@ type partition struct {
 	position   Position // after the last prepared epoch
 	from, to   Position // of the epoch that is being run
 	ended      bool     // bounded, and everything has been taken in
+	gaveAt     int64    // clock of the last epoch that took something in; 0: none
+	gave       bool     // in this process
 	quiet      bool     // its reader stood at the end and nothing has come since
 	quietSince int64    // clock at which that was seen first
 	confirmed  int64    // clock of the last read that found the end, while quiet
 	asked      bool     // the reader was asked to confirm
+	seen       int64    // ends, as refresh took note of it last
 
 	// guarded by inputs.mu
 	queue    []*fetched
@@ -298,7 +301,7 @@ func (l *scanLeaf) discover(names []string, known map[string]*partMeta) {
 		}
 		p := &partition{name: name}
 		if m := known[name]; m != nil {
-			p.position, p.ended = m.Pos, m.Ended
+			p.position, p.ended, p.gaveAt = m.Pos, m.Ended, m.At
 		}
 		l.parts = append(l.parts, p)
 		if !p.ended {
@@ -352,8 +355,14 @@ func (l *scanLeaf) refresh(clock int64) (err error) {
 			continue
 		}
 		p.ended = p.ended || p.finished
+		if p.atEnd {
+			p.seen = p.ends
+		}
 		if p.atEnd && !p.quiet {
 			p.quiet, p.quietSince, p.confirmed = true, clock, clock
+			if !p.gave && p.gaveAt > 0 { // after a restart: nothing has come since the last epoch before it
+				p.quietSince = min(p.gaveAt, clock)
+			}
 		}
 		if !p.quiet || p.ended {
 			continue
@@ -392,7 +401,8 @@ func (l *scanLeaf) ready() (rows int, bytes int64, more bool) {
 	return rows, bytes, more
 }
 
-// settled reports whether every partition stands at its end, found often enough, and nothing waits.
+// settled reports whether every partition stands at its end, found often enough, and nothing waits; only what refresh, and so the
+// driver's last look, has taken note of counts.
 func (l *scanLeaf) settled(reads map[*partition]int64) bool {
 	l.in.mu.Lock()
 	defer l.in.mu.Unlock()
@@ -400,7 +410,7 @@ func (l *scanLeaf) settled(reads map[*partition]int64) bool {
 		return false
 	}
 	for _, p := range l.parts {
-		if len(p.queue) > 0 || !(p.atEnd && p.ends >= reads[p] || p.finished) || p.finished && !p.ended {
+		if len(p.queue) > 0 || !(p.atEnd && p.quiet && p.seen >= reads[p] || p.finished) || p.finished && !p.ended {
 			return false
 		}
 	}
@@ -418,7 +428,7 @@ func (l *scanLeaf) halt() {
 
 // collect takes decoded batches, a chunk of each partition in turn, until about maxRows or maxBytes. It cuts only where the
 // source has a position.
-func (l *scanLeaf) collect(maxRows int, maxBytes int64) (rows int, bytes int64) {
+func (l *scanLeaf) collect(clock int64, maxRows int, maxBytes int64) (rows int, bytes int64) {
 	l.in.mu.Lock()
 	defer l.in.mu.Unlock()
 	for _, p := range l.parts {
@@ -434,6 +444,7 @@ func (l *scanLeaf) collect(maxRows int, maxBytes int64) (rows int, bytes int64) 
 			continue
 		}
 		idle = 0
+		p.gaveAt, p.gave = clock, true
 		rows += got
 		bytes += size
 	}

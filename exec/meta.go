@@ -49,6 +49,7 @@ type partMeta struct {
 	From  Position `json:",omitempty"` // of the epoch; absent if it took nothing in
 	Pos   Position `json:",omitempty"`
 	Ended bool     `json:",omitempty"`
+	At    int64    `json:",omitempty"` // clock of the last epoch that took something in
 }
 
 func newMeta() *meta {
@@ -94,7 +95,7 @@ func (m *meta) encode(g *graph) ([]byte, error) {
 					vm.Parts = map[string]*partMeta{}
 				}
 				for _, p := range l.parts { // what the source does not name now stays
-					pm := &partMeta{Pos: p.position, Ended: p.ended}
+					pm := &partMeta{Pos: p.position, Ended: p.ended, At: p.gaveAt}
 					if p.to != nil {
 						pm.From, pm.Pos = p.from, p.to
 					}
