@@ -32,6 +32,8 @@ type disk struct {
 	lock  io.Closer
 	log   *slog.Logger
 
+	engine string // the manifest's; it never changes
+
 	write sync.Mutex // the open segment
 	file  vfs.File
 	size  int64
@@ -128,7 +130,7 @@ func openDisk(fsys vfs.FS, dir string, opts Options) (*Store, error) {
 		}
 		return nil, errors.Join(err, lock.Close())
 	}
-	s.id = d.man.Engine
+	s.id = d.engine
 	if opts.ManualFold {
 		close(d.done)
 	} else {
@@ -173,7 +175,7 @@ func (d *disk) scan(m *manifest) (*manifest, error) {
 		d.store.published = map[uint64]changelog.Epoch{}
 	}
 	d.index.logged = maps.Clone(d.store.published)
-	d.man = &next // versions are told from it
+	d.man, d.engine = &next, m.Engine // versions are told from it
 	read := func(name string, end int64, f func(frame) error) (int64, error) {
 		full := path.Join(d.dir, name)
 		n, err := scanSegment(d.fs, full, name, m.Engine, end, f)
@@ -409,7 +411,7 @@ func (d *disk) rotateWith(also func(next *manifest)) error {
 	if err != nil {
 		return ioError("make", full, err)
 	}
-	header := logHeader(d.man.Engine)
+	header := logHeader(d.engine)
 	if _, err = f.Write(header); err == nil {
 		err = f.Sync()
 	}

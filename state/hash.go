@@ -106,6 +106,9 @@ func (h *Hash) probe(keys *KeyBatch, slots, added []uint32, insert bool) []uint3
 		if hasNull {
 			return h.probeWordNulls(words[0], hashes, slots, added, insert)
 		}
+		if h.n >= manyRows {
+			return h.probeWordGroups(words[0], hashes, slots, added, insert)
+		}
 		if !insert {
 			h.findWord(words[0], hashes, slots)
 			return added
@@ -191,6 +194,45 @@ rows:
 		}
 		slots[i] = slot
 		added = append(added, slot)
+	}
+	return added
+}
+
+// manyRows is how many rows make a table too large for the processor's caches, where the order of memory accesses decides.
+const manyRows = 1 << 16
+
+// probeWordGroups does the work of insertWord or findWord for a large table, where nearly each index entry and each key is far away in memory: it
+// loads the entries of a group of rows first, then the keys that they lead to, and no load waits for another one of the group. What is not found
+// at its first place goes the usual way, whose memory is near by then.
+func (h *Hash) probeWordGroups(words, hashes []uint64, slots, added []uint32, insert bool) []uint32 {
+	const group = 32
+	var entries, keys [group]uint64
+	for len(words) > 0 {
+		n := min(group, len(words))
+		for i := range n {
+			tag := uint32(hashes[i])
+			s := h.idx.segment(tag)
+			entries[i] = s.entries[tag&s.mask]
+		}
+		pages := h.words[0]
+		for i := range n {
+			slot := uint32(0) // any that exists
+			if e := entries[i]; uint32(e>>32) == uint32(hashes[i]) && e != 0 {
+				slot = uint32(e) - 1
+			}
+			keys[i] = pages[slot>>pageBits][slot&pageMask]
+		}
+		for i := range n {
+			// A row keeps its slot and its key during the call, so what was loaded is still right after others were inserted.
+			if e := entries[i]; keys[i] == words[i] && uint32(e>>32) == uint32(hashes[i]) && e != 0 {
+				slots[i] = uint32(e) - 1
+			} else if insert {
+				added = h.insertWord(words[i:i+1], hashes[i:i+1], slots[i:i+1], added)
+			} else {
+				h.findWord(words[i:i+1], hashes[i:i+1], slots[i:i+1])
+			}
+		}
+		words, hashes, slots = words[n:], hashes[n:], slots[n:]
 	}
 	return added
 }

@@ -39,7 +39,7 @@ func (d *disk) newLogFile(suffix string) (*logFile, error) {
 		return nil, ioError("make", w.full, err)
 	}
 	w.fs, w.file = d.fs, f
-	return w, w.write(logHeader(d.man.Engine))
+	return w, w.write(logHeader(d.engine))
 }
 
 func (w *logFile) write(b []byte) error {

@@ -317,7 +317,7 @@ func (d *disk) readHead(s *snapshot) (Head, []place, error) {
 	var head Head
 	var catalogs []place
 	full := path.Join(d.dir, s.Head)
-	_, err := scanSegment(d.fs, full, s.Head, d.man.Engine, s.HeadBytes, func(f frame) error {
+	_, err := scanSegment(d.fs, full, s.Head, d.engine, s.HeadBytes, func(f frame) error {
 		for _, e := range f.sections {
 			switch e.kind {
 			case sectionMeta:

@@ -30,11 +30,11 @@ type worldState struct {
 	rejects  map[changelog.Epoch]string
 }
 
-func (s *worldState) clone() *worldState {
-	c := *s
-	c.hash, c.windowed, c.ordered, c.view, c.rejects = maps.Clone(s.hash), maps.Clone(s.windowed), maps.Clone(s.ordered), maps.Clone(s.view), maps.Clone(s.rejects)
+func (want *worldState) clone() *worldState {
+	c := *want
+	c.hash, c.windowed, c.ordered, c.view, c.rejects = maps.Clone(want.hash), maps.Clone(want.windowed), maps.Clone(want.ordered), maps.Clone(want.view), maps.Clone(want.rejects)
 	c.outboxes = map[uint64]map[changelog.Epoch]string{}
-	for sink, boxes := range s.outboxes {
+	for sink, boxes := range want.outboxes {
 		c.outboxes[sink] = maps.Clone(boxes)
 	}
 	return &c
