@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -129,4 +130,40 @@ func TestDiskTornTail(t *testing.T) {
 			damaged(0, data, "lost", at)
 		}
 	}
+}
+
+// A savepoint shares files with a directory that goes on, and is not touched by it.
+func TestSavepointOnDisk(t *testing.T) {
+	root := t.TempDir()
+	s := openStore(t, filepath.Join(root, "state"))
+	h := NewHash(countSpec())
+	slot := make([]uint32, 1)
+	epoch := func(k int64) {
+		h.FindOrInsert(one(k), slot, nil)
+		*h.I64(0).At(slot[0])++
+		h.Touch(slot[0])
+		require.NoError(t, s.Prepare(&Record{Epoch: s.Last().Epoch + 1, Tables: []TableDelta{h.Delta()}}))
+	}
+	for k := range int64(50) {
+		epoch(k)
+	}
+	require.NoError(t, s.Fold())
+	epoch(50)
+	point := filepath.Join(root, "point")
+	require.NoError(t, s.Savepoint(point))
+	for k := range int64(100) {
+		epoch(k)
+	}
+	require.NoError(t, s.Fold())
+	require.NoError(t, s.Close())
+	require.NoError(t, os.RemoveAll(filepath.Join(root, "state")))
+
+	s = openStore(t, point)
+	loaded := NewHash(countSpec())
+	require.NoError(t, s.Load(loaded, nil))
+	require.Equal(t, 51, loaded.Len())
+	for _, slot := range loaded.Slots(nil) {
+		require.Equal(t, int64(1), *loaded.I64(0).At(slot))
+	}
+	require.NoError(t, s.Close())
 }
