@@ -173,7 +173,6 @@ type job struct {
 	since    changelog.Epoch
 	sub      *Subscription
 	pub      *publisher
-	objects  map[planner.ObjectID]bool // sources
 }
 
 // Open makes an engine on a store and takes its last record in. Nothing runs before Start.
