@@ -106,12 +106,12 @@ func (h *Hash) probe(keys *KeyBatch, slots, added []uint32, insert bool) []uint3
 		if hasNull {
 			return h.probeWordNulls(words[0], hashes, slots, added, insert)
 		}
-		if h.n >= manyRows {
-			return h.probeWordGroups(words[0], hashes, slots, added, insert)
-		}
 		if !insert {
 			h.findWord(words[0], hashes, slots)
 			return added
+		}
+		if h.n >= manyRows {
+			return h.insertWordGroups(words[0], hashes, slots, added)
 		}
 		return h.insertWord(words[0], hashes, slots, added)
 	case keyWords:
@@ -201,10 +201,10 @@ rows:
 // manyRows is how many rows make a table too large for the processor's caches, where the order of memory accesses decides.
 const manyRows = 1 << 16
 
-// probeWordGroups does the work of insertWord or findWord for a large table, where nearly each index entry and each key is far away in memory: it
-// loads the entries of a group of rows first, then the keys that they lead to, and no load waits for another one of the group. What is not found
-// at its first place goes the usual way, whose memory is near by then.
-func (h *Hash) probeWordGroups(words, hashes []uint64, slots, added []uint32, insert bool) []uint32 {
+// insertWordGroups does the work of insertWord for a large table, where nearly each index entry and each key is far away in memory: it loads the
+// entries of a group of rows first, then the keys that they lead to, so that no load waits for what another row of the group decides. What is not
+// found at its first place goes the usual way, whose memory is near by then. (Filling a table of 10 million keys takes two thirds of the time.)
+func (h *Hash) insertWordGroups(words, hashes []uint64, slots, added []uint32) []uint32 {
 	const group = 32
 	var entries, keys [group]uint64
 	for len(words) > 0 {
@@ -217,19 +217,17 @@ func (h *Hash) probeWordGroups(words, hashes []uint64, slots, added []uint32, in
 		pages := h.words[0]
 		for i := range n {
 			slot := uint32(0) // any that exists
-			if e := entries[i]; uint32(e>>32) == uint32(hashes[i]) && e != 0 {
+			if e := entries[i]; e != 0 && uint32(e>>32) == uint32(hashes[i]) {
 				slot = uint32(e) - 1
 			}
 			keys[i] = pages[slot>>pageBits][slot&pageMask]
 		}
 		for i := range n {
 			// A row keeps its slot and its key during the call, so what was loaded is still right after others were inserted.
-			if e := entries[i]; keys[i] == words[i] && uint32(e>>32) == uint32(hashes[i]) && e != 0 {
+			if e := entries[i]; e != 0 && uint32(e>>32) == uint32(hashes[i]) && keys[i] == words[i] {
 				slots[i] = uint32(e) - 1
-			} else if insert {
-				added = h.insertWord(words[i:i+1], hashes[i:i+1], slots[i:i+1], added)
 			} else {
-				h.findWord(words[i:i+1], hashes[i:i+1], slots[i:i+1])
+				added = h.insertWord(words[i:i+1], hashes[i:i+1], slots[i:i+1], added)
 			}
 		}
 		words, hashes, slots = words[n:], hashes[n:], slots[n:]

@@ -313,3 +313,31 @@ func TestWindowedModel(t *testing.T) {
 		})
 	}
 }
+
+// A large table finds and makes the same rows as a small one, also where a batch names a new key twice.
+func TestFindOrInsertInLargeTable(t *testing.T) {
+	h := NewHash(countSpec())
+	const n, batch = 3 * manyRows, 1000
+	slots := make([]uint32, batch)
+	want := map[int64]uint32{}
+	for from := 0; from < 4*n; from += batch {
+		vals := make([]int64, batch)
+		for i := range vals {
+			vals[i] = int64((from+i)/2%n) * 1_000_003
+		}
+		added := h.FindOrInsert(KeyBatch{Cols: []arrow.Array{int64Array(vals)}, N: batch}, slots, nil)
+		made := 0
+		for i, v := range vals {
+			slot, ok := want[v]
+			if !ok {
+				slot = slots[i]
+				want[v] = slot
+				require.Equal(t, slot, added[made])
+				made++
+			}
+			require.Equal(t, slot, slots[i])
+		}
+		require.Len(t, added, made)
+	}
+	require.Equal(t, len(want), h.Len())
+}
