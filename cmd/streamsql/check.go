@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,7 +37,7 @@ func checkCommand() *cobra.Command {
 		Long: strings.TrimSpace(`
 Parses, binds and plans all statements and reports every error, and warns of state that can grow for ever, naming the operator and the
 condition that would bound it. Nothing is run, and no input is opened (but for undeclared columns that a file carries).`),
-		Args: cobra.MinimumNArgs(1),
+		Args: wantArgs(1, -1, "a script"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			findings := checkFiles(args, dialect)
 			failed := false
@@ -83,6 +85,7 @@ func checkFiles(names []string, dialect string) []located {
 			out = append(out, locate("error", name, string(data), types.AsError(err)))
 			continue
 		}
+		at := len(out)
 		for _, d := range checker.Check(text) {
 			severity := "error"
 			if d.Warning {
@@ -90,6 +93,9 @@ func checkFiles(names []string, dialect string) []located {
 			}
 			out = append(out, locate(severity, name, text, d.Err))
 		}
+		slices.SortStableFunc(out[at:], func(a, b located) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
 	}
 	return out
 }
@@ -103,7 +109,7 @@ func locate(severity, file, text string, e *types.Error) located {
 	if severity == "warning" {
 		shown.Msg = "warning: " + e.Msg
 	}
-	return located{f, sql.Render(&shown, file, text)}
+	return located{f, drawn(&shown, file, text)}
 }
 
 func report(w io.Writer, findings []located, asJSON bool, names []string) error {

@@ -18,7 +18,7 @@ func explainCommand() *cobra.Command {
 		Short: "print the plans of a script's queries",
 		Long: strings.TrimSpace(`
 Plans all queries, views and sinks of the files without running them and prints their plans as trees: an operator a line, its inputs below.`),
-		Args: cobra.MinimumNArgs(1),
+		Args: wantArgs(1, -1, "a script"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := readScripts(args, dialect, cmd.ErrOrStderr())
 			if err != nil {

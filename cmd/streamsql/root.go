@@ -9,8 +9,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/streamsql/streamsql"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
 )
 
 // shownError is an error that was printed already.
@@ -90,11 +93,60 @@ streamsql keeps the answers to SQL queries up to date as data arrives, and deliv
 		Version:       versionText(),
 	}
 	root.SetVersionTemplate("streamsql {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.Args, root.RunE = cobra.ArbitraryArgs, chooseCommand
 	root.AddCommand(runCommand(), checkCommand(), explainCommand(), shellCommand(), testCommand(), versionCommand(), versionsCommand())
 	return root
+}
+
+// chooseCommand is what a command does that only has others below it.
+func chooseCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	hint := ""
+	if near := types.Nearest(args[0], names); near != "" {
+		hint = fmt.Sprintf("\nhint: did you mean %q?", cmd.CommandPath()+" "+near)
+	} else if _, err := os.Stat(args[0]); err == nil && cmd.Parent() == nil {
+		hint = fmt.Sprintf("\nhint: to run a script, write %q", cmd.CommandPath()+" run "+args[0])
+	}
+	return fmt.Errorf("unknown command %q; see %s --help%s", args[0], cmd.CommandPath(), hint)
+}
+
+// flagError says which flag was nearly meant.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := ""
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near := types.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+			hint = fmt.Sprintf("\nhint: did you mean --%s?", near)
+		}
+	}
+	return fmt.Errorf("%w; see %s --help%s", err, cmd.CommandPath(), hint)
+}
+
+// wantArgs accepts min to max arguments (max -1: any number), which what describes.
+func wantArgs(min, max int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		name := strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+		switch {
+		case len(args) < min:
+			return fmt.Errorf("%s needs %s; see %s --help", name, what, cmd.CommandPath())
+		case max >= 0 && len(args) > max && max == 0:
+			return fmt.Errorf("%s takes no arguments, found %q; see %s --help", name, args[0], cmd.CommandPath())
+		case max >= 0 && len(args) > max:
+			return fmt.Errorf("%s takes %s and no more, found %q; see %s --help", name, what, args[max], cmd.CommandPath())
+		}
+		return nil
+	}
 }
 
 func versionText() string {
@@ -106,12 +158,17 @@ func versionText() string {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "print the version", Args: wantArgs(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), "streamsql", versionText())
 			return err
 		},
 	}
+}
+
+// drawn is an error in full, with its place, ended by a line break.
+func drawn(err error, file, text string) string {
+	return strings.TrimSuffix(sql.Render(err, file, text), "\n") + "\n"
 }
 
 // fail prints an error in full and returns one that says that it was.

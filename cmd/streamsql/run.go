@@ -41,7 +41,7 @@ changed since is refused with its difference; --migrate makes what differs anew.
 
 ${NAME} and ${NAME:-default} in a script stand for environment variables.`),
 		Example: "  streamsql run delays.sql\n  streamsql run sources.sql queries.sql --data-dir /var/lib/delays --listen 127.0.0.1:9090",
-		Args:    cobra.MinimumNArgs(1),
+		Args:    wantArgs(1, -1, "a script"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	f.register(cmd)
@@ -81,11 +81,31 @@ func (f *runFlags) run(cmd *cobra.Command, names []string) error {
 	defer stop()
 	err = f.execute(ctx, db, s, out, stderr)
 	stop() // a second signal ends the process at once
-	closeErr := db.Close()
-	if err == nil && closeErr != nil {
-		err = fail(stderr, "streamsql: "+closeErr.Error())
+	return errors.Join(err, closeDB(db, opts.Dir != "", stderr, err))
+}
+
+// closeGrace is how long sinks get at the end: less than process managers wait before they kill.
+const closeGrace = 8 * time.Second
+
+// closeDB ends a database cleanly. A sink that fails again and again does not hold up the end for ever. before is an error that was shown
+// already.
+func closeDB(db *streamsql.DB, durable bool, stderr io.Writer, before error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	defer cancel()
+	switch err := db.CloseContext(ctx); {
+	case err != nil && before != nil:
+		return nil // most often the same
+	case err != nil:
+		return fail(stderr, "streamsql: "+err.Error())
 	}
-	return err
+	if ctx.Err() == nil {
+		return nil
+	}
+	text := fmt.Sprintf("streamsql: a sink could not be brought up to date in %s; ", closeGrace)
+	if durable {
+		return fail(stderr, text+"what it lacks is in the log, and the next run delivers it")
+	}
+	return fail(stderr, text+"what it lacks is lost, as nothing is kept with --memory")
 }
 
 func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out, stderr io.Writer) error {
@@ -114,7 +134,7 @@ func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return nil // stopped by a signal, which is a clean end
 	case shown(err):
 		return err

@@ -46,7 +46,7 @@ func readScripts(names []string, dialect string, w io.Writer) (*script, error) {
 		f := scriptFile{name: name, text: string(data)}
 		expanded, err := streamsql.ExpandVariables(f.text, os.LookupEnv)
 		if err != nil {
-			fmt.Fprint(w, sql.Render(err, f.name, f.text))
+			fmt.Fprint(w, drawn(err, f.name, f.text))
 			bad++
 			continue
 		}
@@ -54,7 +54,7 @@ func readScripts(names []string, dialect string, w io.Writer) (*script, error) {
 		var errs []*types.Error
 		if f.stmts, errs = parseAll(f.text, dialect); len(errs) > 0 {
 			for _, e := range errs {
-				fmt.Fprint(w, sql.Render(e, f.name, f.text))
+				fmt.Fprint(w, drawn(e, f.name, f.text))
 			}
 			bad += len(errs)
 			continue

@@ -27,7 +27,7 @@ func shellCommand() *cobra.Command {
 		Long: strings.TrimSpace(`
 Reads statements, each up to its semicolon, and runs them. A query over inputs that go on prints its changes until Ctrl-C. Without --data-dir
 everything is kept in memory. \? lists the shell's own commands.`),
-		Args: cobra.NoArgs,
+		Args: wantArgs(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts, err := f.options()
 			if err != nil {
@@ -44,7 +44,7 @@ everything is kept in memory. \? lists the shell's own commands.`),
 				sh.execute("SET dialect = " + f.dialect)
 			}
 			err = sh.loop(cmd.InOrStdin(), opts.Dir)
-			return errors.Join(err, db.Close())
+			return errors.Join(err, closeDB(db, opts.Dir != "", sh.err, nil))
 		},
 	}
 	f.register(cmd)
@@ -69,15 +69,27 @@ func (s *shell) loop(in io.Reader, dir string) error {
 
 // script runs statements from a file or pipe and stops at the first error.
 func (s *shell) script(in io.Reader) error {
-	scanner := bufio.NewScanner(in)
-	scanner.Buffer(make([]byte, 64<<10), 64<<20)
+	lines := bufio.NewReader(in)
 	var text strings.Builder
-	for scanner.Scan() {
-		if text.Len() == 0 && s.command(strings.TrimSpace(scanner.Text())) {
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil && err != io.EOF {
+			return fail(s.err, "streamsql: read standard input: "+err.Error())
+		}
+		if word := strings.TrimSpace(line); text.Len() == 0 && (word == `\q` || word == "quit" || word == "exit") {
+			return nil
+		}
+		if text.Len() == 0 && s.command(strings.TrimSpace(line)) {
+			if s.failed {
+				return &shownError{code: 1}
+			}
 			continue
 		}
-		text.WriteString(scanner.Text() + "\n")
-		if sql.Complete(text.String()) {
+		text.WriteString(line)
+		if err == io.EOF {
+			break
+		}
+		if strings.Contains(line, ";") && sql.Complete(text.String()) {
 			s.execute(text.String())
 			text.Reset()
 			if s.failed {
@@ -91,7 +103,7 @@ func (s *shell) script(in io.Reader) error {
 	if s.failed {
 		return &shownError{code: 1}
 	}
-	return scanner.Err()
+	return nil
 }
 
 func (s *shell) interactive(dir string) error {
@@ -216,9 +228,5 @@ func (s *shell) execute(text string) {
 
 func (s *shell) show(err error, text string) {
 	s.failed = true
-	drawn := sql.Render(err, "", text)
-	fmt.Fprint(s.err, drawn)
-	if !strings.HasSuffix(drawn, "\n") {
-		fmt.Fprintln(s.err)
-	}
+	fmt.Fprint(s.err, drawn(err, "", text))
 }

@@ -19,7 +19,7 @@ func testCommand() *cobra.Command {
 		Long: strings.TrimSpace(`
 Runs scripts in sqllogictest's form, with the words feed, end, clock, subscribe, changes, restart and crash for streams (docs/testing.md). With
 --every-cut each script runs again in small batches, with several workers and with restarts: its results must be the same.`),
-		Args: cobra.MinimumNArgs(1),
+		Args: wantArgs(1, -1, "a test script or a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files, err := slt.Files(args)
 			if err != nil {
