@@ -19,6 +19,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -190,6 +191,9 @@ func jobOf(o *planner.Object) (exec.JobSpec, bool) {
 		spec.Root = o.View.Physical.Root
 	case o.Sink != nil && o.Sink.Plan.Root != nil:
 		spec.Root = o.Sink.Plan.Root
+		if way := strings.ToLower(o.Sink.Options["on_marker"]); way != "error" {
+			spec.OnMarker = way
+		}
 	default:
 		return spec, false
 	}

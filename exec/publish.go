@@ -311,7 +311,7 @@ func (p *publisher) open(ctx context.Context) error {
 func checkMarker(name string, self Marker, published changelog.Epoch, m Marker, ok bool) error {
 	way := func(format string, args ...any) error {
 		return types.Errorf(types.CodeObjectInUse, "sink %q: "+format, append([]any{name}, args...)...).
-			WithHint("choose what to do: 'append' goes on behind what the sink holds, 'reset' empties the sink first")
+			WithHint("choose by the sink's option on_marker: 'append' goes on behind what it holds, 'reset' empties it first")
 	}
 	switch {
 	case !ok && published > 0:

@@ -96,6 +96,7 @@ var sinkEngineOptions = []types.OptionSpec{
 	{Name: "connector", Required: true, Doc: "which connector writes the sink"},
 	{Name: "format", Doc: "the format of the records"},
 	{Name: "type", Kind: types.OptEnum, Enum: []string{"append-only", "upsert", "changelog"}, Doc: "what the sink is given, where it takes more than one"},
+	{Name: "on_marker", Kind: types.OptEnum, Enum: []string{"error", "append", "reset"}, Default: "error", Doc: "what happens when the target holds the marker of another state directory, or a lost one: 'append' goes on behind what is there, 'reset' empties the target first"},
 	{Name: "primary_key", Doc: "the key columns of an upsert sink, with commas between"},
 }
 

@@ -39,6 +39,10 @@ func (r *rewriter) applyPolicies(root *Node) *Node {
 		out := n
 		set := func(op Op) { out = n.withOp(op, n.Schema) }
 		switch op := n.Op.(type) {
+		case *Scan:
+			c := *op
+			c.OnError = p.onError
+			set(&c)
 		case *Filter:
 			c := *op
 			c.OnError = p.onError
