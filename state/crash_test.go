@@ -133,6 +133,9 @@ func TestAnyCrash(t *testing.T) {
 	steps := whole.fs.Steps()
 	require.Greater(t, steps, 150)
 	for step := range steps {
+		if testing.Short() && step%9 != 0 {
+			continue
+		}
 		w := newWorld(t, 11, crashOptions())
 		w.fs.CrashAt(step)
 		what := ""
@@ -181,6 +184,9 @@ func TestAnyFailure(t *testing.T) {
 	_, err := play(whole, func(string) {})
 	require.NoError(t, err)
 	for step := range whole.fs.Steps() {
+		if testing.Short() && step%9 != 0 {
+			continue
+		}
 		w := newWorld(t, 12, crashOptions())
 		var op vfs.Op
 		w.fs.FailAt(step, syscall.EIO)
