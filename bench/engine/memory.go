@@ -60,7 +60,7 @@ func (m *Memory) Project(bids nexmark.Config, wanted types.Schema) (*Memory, err
 	if err != nil {
 		return nil, err
 	}
-	p := &Memory{sizes: m.sizes}
+	p := &Memory{}
 	for _, batches := range m.partitions {
 		projected := make([]*changelog.Batch, len(batches))
 		for i, b := range batches {
@@ -74,7 +74,11 @@ func (m *Memory) Project(bids nexmark.Config, wanted types.Schema) (*Memory, err
 			}
 			projected[i] = b.With(cols)
 		}
-		p.partitions = append(p.partitions, projected)
+		sizes := make([]int, len(projected)) // what a scan reads, by which reads and epochs are bounded
+		for i, b := range projected {
+			sizes[i] = bytesOf(b.Cols)
+		}
+		p.partitions, p.sizes = append(p.partitions, projected), append(p.sizes, sizes)
 	}
 	return p, nil
 }

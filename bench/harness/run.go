@@ -29,7 +29,7 @@ type Options struct {
 	Binary string         // the streamsql command; passed to probes
 	// Profiles is a directory into which every child process writes CPU profiles, named for what it did; empty is none.
 	Profiles string
-	Log    io.Writer      // a line for each thing begun; nil is silent
+	Log      io.Writer // a line for each thing begun; nil is silent
 }
 
 func (o Options) withDefaults() Options {
