@@ -73,7 +73,7 @@ func TestCheckMarker(t *testing.T) {
 		{"lost", 17, Marker{}, false, "holds no marker any more"},
 		{"set back", 17, Marker{Engine: "me", Generation: 2, Epoch: 12}, true, "holds only epoch 12"},
 	} {
-		err := checkMarker("s", self, c.published, c.m, c.ok)
+		err := checkMarker(self, c.published, c.m, c.ok)
 		if c.want == "" {
 			require.NoError(t, err, c.name)
 			continue

@@ -260,7 +260,7 @@ func (p *publisher) open(ctx context.Context) error {
 		return nil
 	}
 	if _, unmarked := p.sink.(sinks.Unmarked); !unmarked {
-		err := checkMarker(p.name, p.self(p.opened), after, m, ok)
+		err := checkMarker(p.self(p.opened), after, m, ok)
 		switch {
 		case err == nil && ok:
 			after = max(after, m.Epoch)
@@ -308,9 +308,9 @@ func (p *publisher) open(ctx context.Context) error {
 
 // checkMarker compares the marker that a sink holds with the log. self carries the last epoch that was prepared when
 // this generation began; published is the last epoch that the log knows to be published.
-func checkMarker(name string, self Marker, published changelog.Epoch, m Marker, ok bool) error {
+func checkMarker(self Marker, published changelog.Epoch, m Marker, ok bool) error {
 	way := func(format string, args ...any) error {
-		return types.Errorf(types.CodeObjectInUse, "sink %q: "+format, append([]any{name}, args...)...).
+		return types.Errorf(types.CodeObjectInUse, format, args...).
 			WithHint("choose by the sink's option on_marker: 'append' goes on behind what it holds, 'reset' empties it first")
 	}
 	switch {
