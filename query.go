@@ -5,16 +5,21 @@ import (
 	"context"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/exec"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
 )
 
 // query runs a query: a snapshot of views and constants, an answer over inputs that end, or the changes of one that goes on.
 func (s *Session) query(ctx context.Context, p *planner.Planner, q *sql.Query) (Result, error) {
+	if q.AsOf != nil {
+		return s.queryAsOf(ctx, p, q)
+	}
 	p.OrderBounded = q.Emit == nil // an answer that is collected can be sorted
 	plan, err := p.PlanQuery(q)
 	if err != nil {
@@ -29,6 +34,51 @@ func (s *Session) query(ctx context.Context, p *planner.Planner, q *sql.Query) (
 		r.Rows, err = s.live(ctx, plan, q.Emit == nil && plan.Root.Props.Bounded)
 	}
 	return r, err
+}
+
+// queryAsOf answers a query over views as they were at a kept version.
+func (s *Session) queryAsOf(ctx context.Context, p *planner.Planner, q *sql.Query) (Result, error) {
+	number, ok := q.AsOf.(*sql.NumberLit)
+	epoch, err := uint64(0), error(nil)
+	if ok {
+		epoch, err = strconv.ParseUint(number.Text, 10, 64)
+	}
+	if !ok || err != nil {
+		return Result{}, types.Errorf(types.CodeInvalidParameter, "AS OF EPOCH wants the number of an epoch").At(q.AsOf.Span())
+	}
+	now := *q
+	now.AsOf = nil
+	plan, err := p.PlanQuery(&now)
+	if err != nil {
+		return Result{}, err
+	}
+	if !plan.Snapshot {
+		return Result{}, types.NotSupported(q.AsOf.Span(), "AS OF EPOCH over sources").WithHint("materialized views keep versions")
+	}
+	if !s.db.store.Durable() {
+		return Result{}, types.Errorf(types.CodeInvalidParameter, "a database in memory keeps no versions").At(q.AsOf.Span())
+	}
+	version, err := s.db.store.OpenAt(changelog.Epoch(epoch))
+	if err != nil {
+		return Result{}, types.Errorf(types.CodeInvalidParameter, "%v", err).At(q.AsOf.Span()).WithHint("SHOW VERSIONS lists the kept ones")
+	}
+	defer version.Close()
+	var roots []*planner.Node
+	rejected := false
+	for _, id := range viewsOf(plan.Root) {
+		if id == planner.RejectedID {
+			rejected = true
+			continue
+		}
+		spec, _ := jobOf(p.Catalog.Object(id))
+		roots = append(roots, spec.Root)
+	}
+	views, err := exec.ViewsAt(version, roots, rejected)
+	if err != nil {
+		return Result{}, err
+	}
+	rows, err := s.answer(ctx, plan, views)
+	return Result{Tag: "SELECT", Rows: rows, Notices: notices(plan.Notices)}, err
 }
 
 // subscribe streams the changes of a query or relation.
@@ -169,7 +219,12 @@ func (s *Session) snapshot(ctx context.Context, plan *planner.QueryPlan) (*Rows,
 		}
 		pinned = *p
 	}
-	batches, err := exec.RunOnce(ctx, s.db.config(nil, s.zone()), plan.Root, pinned.Snapshots)
+	return s.answer(ctx, plan, pinned.Snapshots)
+}
+
+// answer runs a query over views that do not change.
+func (s *Session) answer(ctx context.Context, plan *planner.QueryPlan, views map[planner.ObjectID]*state.Snapshot) (*Rows, error) {
+	batches, err := exec.RunOnce(ctx, s.db.config(nil, s.zone()), plan.Root, views)
 	if err != nil {
 		return nil, err
 	}

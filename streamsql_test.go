@@ -7,8 +7,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/streamsql/streamsql/types"
 )
 
 func open(t *testing.T, o Options) *DB {
@@ -101,4 +104,50 @@ func lines(t *testing.T, dir string) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// A kept version is read while the database goes on.
+func TestAsOfEpoch(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.json")
+	require.NoError(t, os.WriteFile(in, []byte("{\"v\":1}\n{\"v\":2}\n"), 0o644))
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := func() time.Time { return now }
+	script := `CREATE SOURCE s (v INT) WITH (connector = 'file', path = '` + in + `', format = 'json', watch = true);
+		CREATE MATERIALIZED VIEW mv AS SELECT sum(v) AS total FROM s`
+	db := open(t, Options{Dir: filepath.Join(dir, "state"), Clock: clock})
+	_, err := db.Exec(context.Background(), script)
+	require.NoError(t, err)
+	require.NoError(t, db.WaitIdle(context.Background()))
+	require.NoError(t, db.Close())
+	now = now.Add(time.Hour) // so that the next epoch is a version of its own
+
+	db = open(t, Options{Dir: filepath.Join(dir, "state"), Clock: clock})
+	for range 2 {
+		f, err := os.OpenFile(in, os.O_APPEND|os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = f.WriteString("{\"v\":10}\n")
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		require.NoError(t, db.WaitIdle(context.Background()))
+	}
+	require.Equal(t, []string{"23"}, all(t, db, "SELECT total FROM mv"))
+	versions := all(t, db, "SHOW VERSIONS")
+	require.NotEmpty(t, versions)
+	seen := map[string]bool{}
+	for _, v := range versions {
+		epoch, _, _ := strings.Cut(v, " ")
+		rows, err := db.Query(context.Background(), "SELECT total FROM mv AS OF EPOCH "+epoch)
+		if types.CodeOf(err) == types.CodeUndefinedTable {
+			continue // the first version is from before the view
+		}
+		require.NoError(t, err)
+		for rows.Next() {
+			text, _ := rows.Text(0)
+			seen[text] = true
+		}
+	}
+	require.True(t, seen["3"], "the first epoch after the hour is a version: %v of %v", seen, versions)
+	_, err = db.Query(context.Background(), "SELECT total FROM mv AS OF EPOCH 99999")
+	require.Equal(t, types.CodeInvalidParameter, types.CodeOf(err))
 }
