@@ -3,6 +3,7 @@ package exec
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -269,24 +270,23 @@ func (e *Engine) do(ctx context.Context, f func()) error {
 }
 
 // Stop ends the epoch that runs, publishes what is prepared, lets sinks make everything visible and closes all. When ctx ends before
-// the sinks are done, what they have not published stays in the log for the next start.
+// the sinks are done, what they have not published stays in the log for the next start. A sink that fails for good only now is an error.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.before.Lock()
 	if !e.started.Swap(true) {
 		close(e.stopped)
 		e.before.Unlock()
-		e.shut(ctx)
-		return nil
+		return e.shut(ctx)
 	}
 	e.before.Unlock()
 	err := e.do(context.WithoutCancel(ctx), func() { e.stopping = &request{} })
 	if err == nil {
 		<-e.stopped
 	}
-	e.shut(ctx)
+	late := e.shut(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.err
+	return errors.Join(e.err, late)
 }
 
 // Done is closed when the driver has ended: after Stop, or by an error that ends everything (Err).
@@ -299,9 +299,10 @@ func (e *Engine) Err() error {
 	return e.err
 }
 
-// shut closes sinks, sources and operators. The driver has ended.
-func (e *Engine) shut(ctx context.Context) {
+// shut closes sinks, sources and operators. The driver has ended. It returns the failures of sinks that nobody was told of.
+func (e *Engine) shut(ctx context.Context) error {
 	var wg sync.WaitGroup
+	failures := make(chan error, len(e.jobs))
 	for _, j := range e.jobs {
 		if j.sub != nil {
 			j.sub.end(types.Errorf(types.CodeShutdown, "the engine has stopped"))
@@ -317,16 +318,25 @@ func (e *Engine) shut(ctx context.Context) {
 					}
 				}
 				p.stop()
+				if err := p.failure(); err != nil && j.state != JobFailed {
+					failures <- fmt.Errorf("sink %q: %w", p.name, err)
+				}
 			})
 		}
 	}
 	wg.Wait()
+	close(failures)
 	e.retired.Wait()
 	for _, v := range e.run.g.vertices {
 		e.closeVertex(v)
 	}
 	e.in.close()
 	e.run.g = newGraph(e.cfg.Workers)
+	var all error
+	for err := range failures {
+		all = errors.Join(all, err)
+	}
+	return all
 }
 
 // idler waits until there is nothing to do.

@@ -371,8 +371,8 @@ func (e *Engine) answerIdle() {
 		case j.state != JobEnded:
 			ended = false
 		}
-		if j.pub != nil {
-			drained = drained && j.pub.drained()
+		if j.pub != nil { // a sink's failure that the driver has yet to be told of is an answer too: wait for it
+			drained = drained && j.pub.drained() && (j.state == JobFailed || j.pub.failure() == nil)
 		}
 	}
 	rest := e.idlers[:0]

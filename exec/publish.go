@@ -124,6 +124,13 @@ func (p *publisher) drained() bool {
 	return len(p.queue) == 0 && p.ready || p.err != nil
 }
 
+// failure is the error with which the sink failed for good.
+func (p *publisher) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
 // queued returns how many bytes wait.
 func (p *publisher) queued() int64 {
 	p.mu.Lock()
