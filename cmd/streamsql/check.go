@@ -56,7 +56,7 @@ condition that would bound it. Nothing is run, and no input is opened (but for u
 	fl := cmd.Flags()
 	fl.BoolVar(&strict, "strict", false, "warnings fail too")
 	fl.BoolVar(&asJSON, "json", false, "print one JSON object a line")
-	fl.StringVar(&dialect, "dialect", "native", "dialect of the queries: native (PostgreSQL's) or mysql")
+	dialectFlag(cmd, &dialect)
 	return cmd
 }
 

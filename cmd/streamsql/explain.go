@@ -41,6 +41,6 @@ Plans all queries, views and sinks of the files without running them and prints 
 	fl.BoolVar(&logical, "logical", false, "the plan before the rewrites")
 	fl.BoolVar(&physical, "physical", false, "with distribution over workers and properties")
 	fl.BoolVarP(&verbose, "verbose", "v", false, "with properties, types and operator ids")
-	fl.StringVar(&dialect, "dialect", "native", "dialect of the queries: native (PostgreSQL's) or mysql")
+	dialectFlag(cmd, &dialect)
 	return cmd
 }

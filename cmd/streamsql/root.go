@@ -133,6 +133,32 @@ func flagError(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w; see %s --help%s", err, cmd.CommandPath(), hint)
 }
 
+// dialect is the value of --dialect.
+type dialect struct{ name *string }
+
+func (d dialect) String() string {
+	if d.name == nil {
+		return ""
+	}
+	return *d.name
+}
+
+// Set implements pflag.Value.
+func (d dialect) Set(name string) error {
+	if name != "native" && name != "mysql" {
+		return errors.New("wanted native or mysql")
+	}
+	*d.name = name
+	return nil
+}
+
+// Type implements pflag.Value.
+func (d dialect) Type() string { return "name" }
+
+func dialectFlag(cmd *cobra.Command, name *string) {
+	cmd.Flags().Var(dialect{name}, "dialect", "dialect of the queries: native (PostgreSQL's) or mysql")
+}
+
 // wantArgs accepts min to max arguments (max -1: any number), which what describes.
 func wantArgs(min, max int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -50,7 +50,7 @@ ${NAME} and ${NAME:-default} in a script stand for environment variables.`),
 	fl.StringVar(&f.listen, "listen", "", "address to serve /metrics and /healthz on, such as 127.0.0.1:9090")
 	fl.BoolVar(&f.migrate, "migrate", false, "change what differs between the script and the data directory")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "no progress")
-	fl.StringVar(&f.dialect, "dialect", "native", "dialect of the queries: native (PostgreSQL's) or mysql")
+	dialectFlag(cmd, &f.dialect)
 	fl.DurationVar(&f.trigger, "trigger", 0, "least time between epochs, such as 1s (0: as soon as there is input)")
 	return cmd
 }

@@ -48,7 +48,7 @@ everything is kept in memory. \? lists the shell's own commands.`),
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&f.dialect, "dialect", "", "dialect of the queries: native (PostgreSQL's) or mysql")
+	dialectFlag(cmd, &f.dialect)
 	return cmd
 }
 

@@ -55,7 +55,7 @@ Runs scripts in sqllogictest's form, with the words feed, end, clock, subscribe,
 	fl.BoolVar(&cfg.Rewrite, "rewrite", false, "replace the expectations by what comes out")
 	fl.BoolVar(&everyCut, "every-cut", false, "run each script under many cuts of its input")
 	fl.IntVar(&cfg.Workers, "workers", 0, "workers that run queries (0: one per processor)")
-	fl.StringVar(&cfg.Dialect, "dialect", "", "dialect of the queries: native (PostgreSQL's) or mysql")
+	dialectFlag(cmd, &cfg.Dialect)
 	return cmd
 }
 
