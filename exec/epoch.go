@@ -358,6 +358,7 @@ func (e *Engine) askEnds() (reads map[*partition]int64, lists map[*scanLeaf]int6
 
 // answerIdle answers those who wait for an idle engine. The driver has nothing to do right now.
 func (e *Engine) answerIdle() {
+	e.settleFailures() // of sources that could not be opened, beside any epoch
 	e.endJobs()
 	if len(e.idlers) == 0 {
 		return
