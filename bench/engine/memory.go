@@ -30,15 +30,23 @@ func Load(bids nexmark.Config, partitions int) (*Memory, error) {
 		return nil, err
 	}
 	next := 0
+	var outside arena
 	for record := range records {
+		cols := make([]arrow.Array, record.NumCols())
+		for i, c := range record.Columns() {
+			if cols[i], err = outside.column(c); err != nil {
+				return nil, err
+			}
+		}
 		p := next % partitions
 		next++
 		m.partitions[p] = append(m.partitions[p], &changelog.Batch{
-			Cols:   record.Columns(), // never released: the buffers are Go's
+			Cols:   cols,
 			N:      int(record.NumRows()),
 			Origin: origin{partition: p, batch: len(m.partitions[p])},
 		})
-		m.sizes[p] = append(m.sizes[p], bytesOf(record.Columns()))
+		m.sizes[p] = append(m.sizes[p], bytesOf(cols))
+		record.Release()
 	}
 	return m, nil
 }
