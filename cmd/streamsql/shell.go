@@ -113,6 +113,9 @@ func (s *shell) interactive(dir string) error {
 	}
 	fmt.Fprintf(s.out, "streamsql %s, state: %s. End statements with ;  \\? for help, Ctrl-D to leave.\n", versionText(), place)
 	rl := readline.NewShell()
+	_ = rl.Config.Set("convert-meta", false) // else an ü is taken for Alt-|
+	_ = rl.Config.Set("input-meta", true)
+	_ = rl.Config.Set("output-meta", true)
 	pending := false
 	rl.Prompt.Primary(func() string {
 		if pending {
