@@ -84,6 +84,7 @@ func TestInteractiveShell(t *testing.T) {
 	x.tmux("send-keys", "-l", "SELECT 1 AS gone")
 	x.until("AS gone", 1)
 	x.tmux("send-keys", "C-c")
+	x.until("AS gone^C\nstreamsql>", 1)
 	x.line("SELECT 3 AS three;")
 	x.until("three", 1)
 	x.until("    3\n", 1)
