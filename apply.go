@@ -3,6 +3,7 @@ package streamsql
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 	before := db.Catalog()
 	stale := differing(before, defs)
 	catalog := before
-	var change exec.Alteration
+	var drop []*planner.Object
 	for len(stale) > 0 {
 		next, dropped, err := catalog.Drop(stale[0].ID, true)
 		if err != nil {
@@ -67,24 +68,25 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 		}
 		for _, o := range dropped {
 			stale = slices.DeleteFunc(stale, func(x *planner.Object) bool { return x.ID == o.ID })
-			if _, runs := jobOf(o); runs {
-				change.Drop = append(change.Drop, exec.JobID(o.ID))
-			}
+			drop = append(drop, o)
 		}
 		catalog = next
 	}
+	without := catalog
 	p, err := s.planner(nil)
 	if err != nil {
 		return nil, err
 	}
 	var said []Notice
+	var change exec.Alteration
+	continued := map[string]bool{} // sinks that go on behind what they delivered
 	var diff strings.Builder
 	for _, d := range defs {
 		if catalog.Lookup(d.name) != nil {
 			continue
 		}
 		p.Catalog = catalog
-		created, err := planCreation(p, d.stmt)
+		created, err := planCreation(p, db.connectors, d.stmt)
 		if err != nil {
 			return nil, &StatementError{Stmt: d.stmt, Err: located(err, d.stmt)}
 		}
@@ -94,6 +96,7 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 			limits(catalog, &spec, created.Object)
 			change.Add = append(change.Add, spec)
 		}
+		continued[d.name] = goesOn(before.Lookup(d.name), created.Object)
 		describeChange(&diff, before.Lookup(d.name), created)
 	}
 	if catalog == before {
@@ -108,7 +111,35 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 		}
 		return nil, &ChangedError{Diff: diff.String()}
 	}
+	// What is dropped for good goes first, by itself, so that what takes its place begins with the whole answer. A sink that stays what it is
+	// to the outside, and has another query, goes on with the operators that both queries share.
+	var first exec.Alteration
+	for _, o := range drop {
+		if _, runs := jobOf(o); !runs {
+			continue
+		}
+		if continued[o.Name] {
+			change.Drop = append(change.Drop, exec.JobID(o.ID))
+		} else {
+			first.Drop = append(first.Drop, exec.JobID(o.ID))
+		}
+	}
+	if len(first.Drop) > 0 {
+		middle := without
+		if len(change.Drop) > 0 {
+			middle = before // the catalog that goes with what still runs; a crash here is mended by the next --migrate
+		}
+		if err := db.changeCatalog(ctx, middle, first); err != nil {
+			return nil, err
+		}
+	}
 	return said, db.changeCatalog(ctx, catalog, change)
+}
+
+// goesOn reports whether a sink of a changed script is the old one with another query: same name, same target.
+func goesOn(old, new *planner.Object) bool {
+	return old != nil && old.Kind == planner.KindSink && new.Kind == planner.KindSink && old.Name == new.Name &&
+		old.Sink.Connector == new.Sink.Connector && old.Sink.Format == new.Sink.Format && maps.Equal(old.Sink.Options, new.Sink.Options)
 }
 
 func userObjects(c *planner.Catalog) []*planner.Object {

@@ -62,7 +62,7 @@ func (c *Checker) statement(stmt sql.Statement) []Diagnostic {
 			name = defs[0].name
 		}
 		var created *planner.Created
-		if created, err = planCreation(p, stmt); err == nil {
+		if created, err = planCreation(p, c.session.db.connectors, stmt); err == nil {
 			warnings = created.Warnings
 			c.session.db.setCatalog(created.Catalog)
 		}
@@ -150,7 +150,7 @@ func (c *Checker) Explain(stmts []sql.Statement, o ExplainOptions) ([]Explained,
 				return nil, located(err, stmt)
 			}
 		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
-			created, err := planCreation(p, stmt)
+			created, err := planCreation(p, c.session.db.connectors, stmt)
 			if err != nil {
 				return nil, located(err, stmt)
 			}

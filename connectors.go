@@ -302,7 +302,7 @@ func openFileSource(r sourceRequest) (sources.Source, error) {
 }
 
 func openFileSink(r sinkRequest) (sinks.Sink, error) {
-	cfg := filesink.Config{FS: r.fs, Path: r.options.String("path"), Schema: r.schema, PartitionBy: r.partitionBy,
+	cfg := filesink.Config{Name: r.name, FS: r.fs, Path: r.options.String("path"), Schema: r.schema, PartitionBy: r.partitionBy,
 		RollInterval: r.options.Duration("roll_interval"), RollSize: r.options.Bytes("roll_size"), Extension: r.format.extension, Logger: r.logger}
 	written := filesink.Written(r.schema, r.partitionBy)
 	if r.format.file != nil {
@@ -390,9 +390,46 @@ func partitionColumns(d *planner.SinkDef, o types.Options) ([]int, error) {
 			}
 			return nil, err
 		}
+		if slices.Contains(cols, i) {
+			return nil, types.Errorf(types.CodeDuplicateColumn, "partition_by names the column %q twice", name)
+		}
 		cols = append(cols, i)
 	}
+	if len(cols) > 0 && len(cols) == len(d.Schema) {
+		return nil, types.Errorf(types.CodeInvalidParameter, "partition_by names all columns, and no column is left for the files")
+	}
 	return cols, nil
+}
+
+// checkSink finds what can be known to be wrong with a sink before it is opened.
+//
+// Errors: those of its partition columns; CodeObjectInUse if another sink writes to the same directory, or below or above it.
+func (l *connectorList) checkSink(c *planner.Catalog, o *planner.Object) error {
+	if o.Sink == nil || o.Sink.Plan.Root == nil {
+		return nil
+	}
+	_, _, options, err := l.resolve(o.Sink.External, planner.AsSink)
+	if err != nil {
+		return err
+	}
+	if _, err := partitionColumns(o.Sink, options); err != nil || o.Sink.Connector != "file" {
+		return err
+	}
+	mine, err := filepath.Abs(options.String("path"))
+	if err != nil {
+		return err
+	}
+	for _, other := range c.Objects() {
+		if other.ID == o.ID || other.Sink == nil || other.Sink.Plan.Root == nil || other.Sink.Connector != "file" {
+			continue
+		}
+		theirs, err := filepath.Abs(other.Sink.Options["path"])
+		if err == nil && (strings.HasPrefix(mine+"/", theirs+"/") || strings.HasPrefix(theirs+"/", mine+"/")) {
+			return types.Errorf(types.CodeObjectInUse, "the sink %q writes to %q", other.Name, other.Sink.Options["path"]).
+				WithHint("every sink needs a directory of its own")
+		}
+	}
+	return nil
 }
 
 // Connector implements planner.Connectors.

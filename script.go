@@ -7,7 +7,7 @@ import (
 )
 
 // ExpandVariables replaces ${NAME} and ${NAME:-default} in a script by the values that lookup finds; the default also replaces an empty
-// value. $${ stands for a plain ${. Comments and strings are expanded like all else.
+// value. $${ stands for a plain ${. Strings are expanded like all else; in a comment a variable may be unset.
 //
 // Errors: CodeUndefinedParameter for a variable without value and default, CodeSyntax for a ${ without its end, both with their place
 // in text.
@@ -42,12 +42,29 @@ func ExpandVariables(text string, lookup func(name string) (string, bool)) (stri
 			out.WriteString(value)
 		case hasDefault:
 			out.WriteString(otherwise)
+		case inComment(text, at):
+			out.WriteString(text[at : at+length+1])
 		default:
 			return "", types.Errorf(types.CodeUndefinedParameter, "variable %q is not set", name).At(span).
 				WithHint("set it in the environment, or write ${%s:-default}", name)
 		}
 		i = at + length + 1
 	}
+}
+
+// inComment reports whether a place stands behind -- in its line, outside of a string.
+func inComment(text string, at int) bool {
+	line := text[strings.LastIndexByte(text[:at], '\n')+1 : at]
+	quoted := false
+	for i := range len(line) {
+		switch {
+		case line[i] == '\'':
+			quoted = !quoted
+		case !quoted && strings.HasPrefix(line[i:], "--"):
+			return true
+		}
+	}
+	return false
 }
 
 func isVariableName(s string) bool {

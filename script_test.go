@@ -19,6 +19,7 @@ func TestExpandVariables(t *testing.T) {
 		"a $${A} $ {A} $1":   "a ${A} $ {A} $1",
 		"${B:-}":             "",
 		"no variables at $$": "no variables at $$",
+		"a -- '${B}'\n${A}":  "a -- '${B}'\nx",
 	} {
 		got, err := ExpandVariables(text, lookup)
 		require.NoError(t, err, text)

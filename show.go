@@ -345,7 +345,7 @@ func (s *Session) explain(p *planner.Planner, stmt *sql.Explain) (Result, error)
 		}
 		root, logical = plan.Root, plan.Logical
 	default:
-		created, err := planCreation(p, stmt.Stmt)
+		created, err := planCreation(p, s.db.connectors, stmt.Stmt)
 		if err != nil {
 			return Result{}, err
 		}

@@ -68,21 +68,28 @@ func notices(list []planner.Notice) []Notice {
 	return out
 }
 
-// plan makes what a statement creates.
-func planCreation(p *planner.Planner, stmt sql.Statement) (*planner.Created, error) {
+// planCreation makes what a statement creates, and checks what can be checked before it runs.
+func planCreation(p *planner.Planner, l *connectorList, stmt sql.Statement) (*planner.Created, error) {
+	var created *planner.Created
+	var err error
 	switch x := stmt.(type) {
 	case *sql.CreateSource:
-		return p.PlanCreateSource(x)
+		created, err = p.PlanCreateSource(x)
 	case *sql.CreateTable:
-		return p.PlanCreateTable(x)
+		created, err = p.PlanCreateTable(x)
 	case *sql.CreateView:
-		return p.PlanCreateView(x)
+		created, err = p.PlanCreateView(x)
 	case *sql.CreateSink:
-		return p.PlanCreateSink(x)
+		created, err = p.PlanCreateSink(x)
 	case *sql.Insert:
-		return p.PlanInsert(x)
+		created, err = p.PlanInsert(x)
+	default:
+		err = types.NotSupported(stmt.Span(), "%s", statementName(stmt))
 	}
-	return nil, types.NotSupported(stmt.Span(), "%s", statementName(stmt))
+	if err != nil || created.Existed {
+		return created, err
+	}
+	return created, l.checkSink(created.Catalog, created.Object)
 }
 
 // create plans an object and starts what keeps it up to date; both take effect at the boundary of an epoch.
@@ -91,7 +98,7 @@ func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.State
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
 	p.Catalog = db.Catalog()
-	created, err := planCreation(p, stmt)
+	created, err := planCreation(p, db.connectors, stmt)
 	if err != nil {
 		return Result{}, err
 	}

@@ -37,7 +37,7 @@ type slicer struct {
 }
 
 // maxWindowsPerRow bounds the work that one row can make.
-const maxWindowsPerRow = 100_000
+const maxWindowsPerRow = planner.MaxWindowsPerRow
 
 func newSlicer(w planner.Window) (*slicer, error) {
 	s := &slicer{kind: w.Kind, step: 1, per: 1, width: w.Size, lastFrom: 1, lastTo: 0}

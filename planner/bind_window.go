@@ -130,6 +130,10 @@ func (b *binder) windowShape(x *sql.FuncCall, kind WindowKind, args map[string]s
 		return w, types.Errorf(types.CodeInvalidParameter, "the slide of hop (%s) is longer than its size (%s)", formatMicros(w.Slide), formatMicros(w.Size)).
 			At(args["slide"].Span()).WithHint("the arguments are: slide, then size")
 	}
+	if (kind == Hop || kind == Cumulate) && w.Size/w.Slide > MaxWindowsPerRow {
+		return w, types.Errorf(types.CodeInvalidParameter, "each row would be in %d windows, at most %d are possible", w.Size/w.Slide, MaxWindowsPerRow).
+			At(args["size"].Span()).WithHint("make the windows of %s shorter, or let them begin further apart than %s", formatMicros(w.Size), formatMicros(w.Slide))
+	}
 	if kind == Cumulate && w.Size%w.Slide != 0 {
 		return w, types.Errorf(types.CodeInvalidParameter, "the size of cumulate (%s) is not a multiple of its step (%s)", formatMicros(w.Size), formatMicros(w.Slide)).
 			At(args["size"].Span())

@@ -125,6 +125,9 @@ const (
 	Session
 )
 
+// MaxWindowsPerRow bounds the work that one row can make.
+const MaxWindowsPerRow = 100_000
+
 // Window assigns rows to windows by a time column.
 type Window struct {
 	Kind     WindowKind

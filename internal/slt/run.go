@@ -237,7 +237,7 @@ func (r *runner) statement(ctx context.Context, i int, rec Record) error {
 	results, err := r.db.Exec(ctx, rec.Text)
 	for _, res := range results {
 		if res.Rows != nil {
-			for res.Rows.Next() && !res.Rows.Live() {
+			for !res.Rows.Live() && res.Rows.Next() {
 			}
 			if err == nil && !res.Rows.Live() {
 				err = res.Rows.Err()

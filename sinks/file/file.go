@@ -41,6 +41,7 @@ var Options = []types.OptionSpec{
 
 // Config is one file sink.
 type Config struct {
+	Name         string // the sink's name: a directory belongs to one sink
 	FS           vfs.FS
 	Path         string
 	Schema       types.Schema // of the changes
@@ -126,7 +127,11 @@ func (s *Sink) Open(context.Context, sinks.Marker) (m sinks.Marker, found bool, 
 		return m, false, err
 	}
 	s.schedule(0)
-	return s.state.marker(), s.found, nil
+	m = s.state.marker()
+	if s.found && s.state.Sink != s.cfg.Name {
+		m.Engine += " for its sink " + s.state.Sink // not this sink's marker
+	}
+	return m, s.found, nil
 }
 
 // Publish implements sinks.Sink. Publishing the last epoch once more, after an error that came when it was committed already, adds nothing.
@@ -145,7 +150,7 @@ func (s *Sink) Publish(_ context.Context, m sinks.Marker, changes []*changelog.B
 		if err != nil {
 			return err
 		}
-		next.Engine, next.Generation, next.Epoch = m.Engine, m.Generation, uint64(m.Epoch)
+		next.Engine, next.Sink, next.Generation, next.Epoch = m.Engine, s.cfg.Name, m.Generation, uint64(m.Epoch)
 		if err := s.commit(next); err != nil {
 			return err
 		}

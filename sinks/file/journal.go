@@ -19,6 +19,7 @@ import (
 // frame is the whole committed state of the sink. The last valid frame of the journal counts.
 type frame struct {
 	Engine     string   `json:"engine"`
+	Sink       string   `json:"sink"` // its name: an engine may have several
 	Generation uint64   `json:"generation"`
 	Epoch      uint64   `json:"epoch"`
 	Files      int64    `json:"files"`            // number of staged files ever made, for their names
@@ -200,8 +201,11 @@ func codeOf(err error) types.Code {
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
 		return types.CodeDiskFull
-	case errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return types.CodeInsufficientRights
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EEXIST), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENAMETOOLONG),
+		errors.Is(err, syscall.EINVAL):
+		return types.CodeInvalidParameter // a path that cannot work, now or later
 	}
 	return types.CodeIO
 }
