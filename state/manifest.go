@@ -183,7 +183,7 @@ func decodeManifest(name string, data []byte) (*manifest, error) {
 	}
 	line, sum, ok := bytes.Cut(data, []byte("\n"))
 	if !ok || len(sum) != 9 || sum[8] != '\n' {
-		return nil, damaged("it is not a manifest of streamsql")
+		return nil, &CorruptionError{File: name, Reason: "it is not a manifest of streamsql", WayOut: "choose another directory"}
 	}
 	want, err := hex.DecodeString(string(sum[:8]))
 	if err != nil || !bytes.Equal(want, sumBytes(line)) {

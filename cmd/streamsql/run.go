@@ -133,6 +133,10 @@ func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out
 	p.stop()
 	switch {
 	case err == nil:
+		if hadEnded(db.Stats()) {
+			fmt.Fprintln(stderr, "notice: all inputs had ended in an earlier run, so nothing was read\n"+
+				"hint: set watch = true for files that grow or are added, or use another --data-dir to start from the beginning")
+		}
 		return nil
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return nil // stopped by a signal, which is a clean end
@@ -140,6 +144,16 @@ func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out
 		return err
 	}
 	return fail(stderr, "streamsql: "+err.Error())
+}
+
+// hadEnded reports whether there was nothing left to do from the start.
+func hadEnded(s streamsql.Stats) bool {
+	for _, j := range s.Jobs {
+		if j.State != streamsql.JobEnded {
+			return false
+		}
+	}
+	return s.RowsIn == 0 && s.RowsOut == 0 && len(s.Jobs) > 0
 }
 
 // statements makes the objects of the script, then runs its other statements in order.
