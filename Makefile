@@ -17,9 +17,10 @@ RACE_PACKAGES = $(foreach d,$(RACE_DIRS),$(if $(filter .,$d),$(if $(wildcard *.g
 FUZZTIME   ?= 60
 FUZZTOTAL  ?= 3600
 KILLS      ?= 100
+SEEDS      ?= 1000
 BENCHFLAGS ?=
 
-.PHONY: help build test setup lint race fuzz fuzz-short test-crash bench bench-check demo tidy clean
+.PHONY: help build test setup lint race fuzz fuzz-short fuzz-sql test-crash bench bench-check demo tidy clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +53,9 @@ fuzz-short: # a few seconds for every fuzz target
 
 fuzz: ## fuzz every target for FUZZTIME seconds, at most FUZZTOTAL in all
 	.ci/fuzz $(FUZZTIME) $(FUZZTOTAL)
+
+fuzz-sql: setup ## random queries over random rows against PostgreSQL: SEEDS (1000) seeds
+	SEEDS=$(SEEDS) $(WITH_POSTGRES) $(GO) test . -run TestRandomQueries -count 1 -timeout 0 -v
 
 test-crash: build ## kill -9 the real command KILLS times (100) and compare its files with the right answer
 	$(GO) test ./cmd/streamsql -run TestKill -count 1 -timeout 60m -v -kills $(KILLS)
