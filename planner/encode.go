@@ -21,6 +21,7 @@ var registerGob = sync.OnceFunc(func() {
 	for _, op := range []Op{
 		&Scan{}, &Watermark{}, &Values{}, &ViewScan{}, &Filter{}, &Project{}, &Union{}, &WindowExpand{}, &SessionExpand{},
 		&Aggregate{}, &WindowAggregate{}, &EmitEvery{}, &Sink{}, &Materialize{}, &Output{},
+		&Join{}, &TemporalJoin{}, &AsofJoin{}, &Over{}, &TopN{}, &TableFunc{}, &TemporalFilter{}, &TableInput{},
 	} {
 		gob.Register(op)
 	}
