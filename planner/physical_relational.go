@@ -69,23 +69,40 @@ type AsofJoin struct {
 }
 
 // Over appends to each row one column per call, computed over the rows of its partition: OVER. Rows are changed when others
-// that their result depends on come or go.
+// that their result depends on come or go. Output: the input columns (the hidden one of RowWatermark too), then one per call.
 type Over struct {
 	Partition []int
 	Order     []SortKey // ties are decided by the total order of the encoded rows
 	Calls     []OverCall
 	OnError   Policy
+	Closing
+}
+
+// Closing says when the partitions of an Over or TopN are final: as Aggregate does for its groups.
+type Closing struct {
+	// Close is an input column, one of Partition, that the input's watermark bounds: partitions whose value the watermark has
+	// passed (value <= W - CloseLag) are final, and their state is dropped. -1: partitions stay. A row whose RowWatermark has
+	// passed its own partition in that sense is late: it is given to OnLate and changes nothing.
+	Close    int
+	CloseLag int64 // microseconds
+	// Emit is EmitOnClose only if Close >= 0: the rows of a partition leave once, when it is final.
+	Emit         Emission
+	RowWatermark int // hidden input column (timestamp), or -1
+	OnLate       Policy
 }
 
 // OverCall is one window function.
 type OverCall struct {
 	// Fn is the name of a ranking or offset function (row_number, rank, dense_rank, percent_rank, cume_dist, ntile, lag, lead,
 	// first_value, last_value, nth_value), or an expr.Aggregate.ID.
-	Fn          string
-	Args        []int // input columns
-	Filter      int   // boolean input column, or -1
-	IgnoreNulls bool
-	Frame       Frame // of aggregates and first_value, last_value, nth_value
+	Fn string
+	// Args are input columns: of an aggregate, of its types. ntile(integer): the value of the partition's first row counts, NULL
+	// gives NULL, less than one fails. lag, lead: the value; then the offset (integer; absent: 1; NULL gives NULL); then the default, of T.
+	// nth_value: the value; the number (integer; NULL gives NULL, less than one fails).
+	Args        []int
+	Filter      int   // boolean input column, or -1; of aggregates only
+	IgnoreNulls bool  // of lag, lead, first_value, last_value, nth_value
+	Frame       Frame // of aggregates and first_value, last_value, nth_value; zero for others, which see the whole partition
 	T           types.Type
 }
 
@@ -136,8 +153,13 @@ type Bound struct {
 	Offset *expr.Literal
 }
 
-// TopN keeps the first rows of each partition in an order; the output changes as rows come and go. Output: the input columns, and with
-// Number the row's number (bigint, from 1; Offset counts) behind them.
+// TopN keeps the first rows of each partition in an order; the output changes as rows come and go. Output: the input columns (the
+// hidden one of RowWatermark too), and with Number the row's row_number, rank or dense_rank, as Rank says, behind them (bigint, from 1, the
+// rows that Offset skips counted).
+//
+//	ByRowNumber  rows with row_number > Offset and row_number <= Offset + Limit
+//	ByRank       rows with row_number > Offset and rank <= Offset + Limit
+//	ByDenseRank  rows with dense_rank <= Limit; Offset is 0
 type TopN struct {
 	Partition []int
 	Order     []SortKey // ties are decided by the total order of the encoded rows
@@ -145,6 +167,7 @@ type TopN struct {
 	Limit     int64    // -1: no limit
 	Rank      RankKind // how rows are counted
 	Number    bool
+	Closing
 }
 
 // RankKind is how a TopN counts rows.
