@@ -180,8 +180,9 @@ func (b *binder) scanObject(o *Object, sp types.Span) (*fromItem, error) {
 			b.deps[d] = true
 		}
 		return newFromItem(o.Name, o.View.Logical.Root, len(o.View.Schema)), nil
-	case o.Kind == KindMaterializedView:
-		return newFromItem(o.Name, newNode(&ViewScan{Object: o.ID, Name: o.Name}, o.View.Schema), len(o.View.Schema)), nil
+	case o.Kind == KindMaterializedView || o.Table != nil:
+		schema := o.Schema()
+		return newFromItem(o.Name, newNode(&ViewScan{Object: o.ID, Name: o.Name}, schema), len(schema)), nil
 	case o.System != nil:
 		return newFromItem(o.Name, newNode(&ViewScan{Object: o.ID, Name: o.Name}, o.System.Schema), len(o.System.Schema)), nil
 	}

@@ -54,6 +54,8 @@ func canonicalOp(op Op) string {
 		return "values " + strings.Join(rows, " ")
 	case *ViewScan:
 		return fmt.Sprintf("viewscan %d", op.Object)
+	case *TableInput:
+		return fmt.Sprintf("tableinput %d key %v appendonly %t", op.Object, op.Key, op.AppendOnly)
 	case *Filter:
 		return fmt.Sprintf("filter %s onerror %d", exprKey(op.Pred), op.OnError)
 	case *Project:

@@ -36,6 +36,7 @@ type Object struct {
 	Source *Source  // of KindSource, and of KindTable that can be read
 	View   *View    // of KindView and KindMaterializedView
 	Sink   *SinkDef // of KindSink, and of KindTable that can be written
+	Table  *Table   // of KindTable that is kept here
 	System *System
 }
 
@@ -45,7 +46,7 @@ type ObjectKind uint8
 // The kinds, in the order of the stored form: append only.
 const (
 	KindSource           ObjectKind = iota
-	KindTable                       // CREATE TABLE ... WITH (connector = ...): an external source, sink or both
+	KindTable                       // kept here, or with a connector: an external source, sink or both
 	KindView                        // a name for a query
 	KindMaterializedView            // kept up to date
 	KindSink
@@ -64,10 +65,23 @@ func (o *Object) Schema() types.Schema {
 		return o.Source.Schema()
 	case o.View != nil:
 		return o.View.Schema
+	case o.Table != nil:
+		return o.Table.Schema()
 	case o.System != nil:
 		return o.System.Schema
 	case o.Sink != nil:
 		return o.Sink.Schema
+	}
+	return nil
+}
+
+// Kept returns the plan that keeps the rows of a materialized view or table, whose root is a Materialize; else nil.
+func (o *Object) Kept() *Node {
+	switch {
+	case o.Kind == KindMaterializedView:
+		return o.View.Physical.Root
+	case o.Table != nil:
+		return o.Table.Physical.Root
 	}
 	return nil
 }

@@ -190,20 +190,17 @@ func (p *Planner) PlanCreateSource(stmt *sql.CreateSource) (*Created, error) {
 	return c.end(&Object{Source: src})
 }
 
-// PlanCreateTable makes a table that stands for an external source, sink or both.
-//
-// Errors: CodeNotSupported for tables without a connector.
+// PlanCreateTable makes a table: with a connector one that stands for an external source, sink or both, else one that is kept here.
 func (p *Planner) PlanCreateTable(stmt *sql.CreateTable) (*Created, error) {
-	if stmt.Query != nil {
-		return nil, types.NotSupported(stmt.Query.Span(), "CREATE TABLE ... AS").WithHint("use CREATE MATERIALIZED VIEW")
-	}
 	given, places, err := optionMap(stmt.Options, stmt.Format)
 	if err != nil {
 		return nil, err
 	}
 	if given["connector"] == "" {
-		return nil, types.NotSupported(stmt.Span(), "tables that are kept here").
-			WithHint("CREATE SOURCE ... WITH (connector = ...) reads data from outside")
+		return p.keptTable(stmt)
+	}
+	if stmt.Query != nil {
+		return nil, types.NotSupported(stmt.Query.Span(), "CREATE TABLE ... AS with a connector").WithHint("use CREATE SINK ... AS")
 	}
 	c, err := p.begin(stmt, KindTable, stmt.Name, stmt.IfNotExists, stmt.OrReplace, stmt.Temporary, p.Settings)
 	if err != nil {

@@ -110,6 +110,8 @@ func describe(n *Node) string {
 		return fmt.Sprintf("Values: %d rows", len(op.Rows))
 	case *ViewScan:
 		return "ViewScan " + op.Name
+	case *TableInput:
+		return "TableInput " + op.Name
 	case *Filter:
 		return "Filter " + exprText(op.Pred, in)
 	case *Project:

@@ -206,8 +206,10 @@ type TemporalFilter struct {
 
 // TableInput is what statements write to a table: the changes of INSERT, UPDATE and DELETE, made elsewhere and handed to the engine.
 type TableInput struct {
-	Object ObjectID
-	Name   string
+	Object     ObjectID
+	Name       string
+	Key        []int // the primary key, which those who write have checked; nil: none
+	AppendOnly bool
 }
 
 func (*Join) op()           {}

@@ -76,12 +76,14 @@ func (r *rewriter) derive(n *Node) Props {
 		return none
 	case *ViewScan:
 		return r.viewProps(n, op)
+	case *TableInput:
+		return tableProps(op)
 	case *Filter, *EmitEvery, *Sink, *Output:
 		return in
 	case *Materialize:
 		if op.Retention > 0 { // rows leave by the clock
 			in.AppendOnly, in.Watermarks = false, nil
-		} else if !in.Bounded && !growsBelow(n.in()) && !in.HasKey(nil) {
+		} else if !in.Bounded && !growsBelow(n.in()) && !in.HasKey(nil) && !isTable(n.in()) {
 			in.Grows = "it keeps every row of its query for ever"
 			in.GrowsHint = "set retention in the view's WITH options"
 		}
@@ -135,8 +137,8 @@ func (r *rewriter) viewProps(n *Node, op *ViewScan) Props {
 		if o.System.Key != nil {
 			p.Keys = [][]int{o.System.Key}
 		}
-	case o.View != nil && o.View.Physical.Root != nil:
-		v := o.View.Physical.Root.Props
+	case o.Kept() != nil:
+		v := o.Kept().Props
 		p.AppendOnly, p.Keys, p.Determines, p.Watermarks, p.Bounded = v.AppendOnly, v.Keys, v.Determines, v.Watermarks, v.Bounded
 	}
 	return p

@@ -78,7 +78,7 @@ func validateNode(n *Node) error {
 		for _, e := range op.Prune {
 			check(e, n.Schema)
 		}
-	case *ViewScan:
+	case *ViewScan, *TableInput:
 		inputs = 0
 	case *Values:
 		inputs = 0

@@ -278,8 +278,8 @@ func hasWatermark(n *Node, cat *Catalog) bool {
 		case *Watermark:
 			found = true
 		case *ViewScan:
-			if o := cat.Object(op.Object); o != nil && o.View != nil && o.View.Physical.Root != nil {
-				found = found || hasWatermark(o.View.Physical.Root, cat)
+			if o := cat.Object(op.Object); o != nil && o.Kept() != nil {
+				found = found || hasWatermark(o.Kept(), cat)
 			}
 		}
 	})
