@@ -279,7 +279,7 @@ func TestResumeFailedJob(t *testing.T) {
 		f := newFeed(3, 1)
 		w.feeds[1] = f
 		parts := testBids(30)
-		f.add("a", parts["a"]...)
+		f.add("a", parts["a"][:15]...)
 		st, err := state.Open(vfs.NewMem(), "/state", state.Options{})
 		require.NoError(t, err)
 		cfg := w.config()
@@ -288,15 +288,20 @@ func TestResumeFailedJob(t *testing.T) {
 		if shared {
 			jobs = append(jobs, JobSpec{ID: 11, Name: "other", Root: w.sinkNode(11, countNode(t, scanNode(1)), planner.Upsert, 0)})
 		}
-		broken := true
-		w.media[10].fail = func(call int) error {
-			if broken && call > 1 {
+		broken := false
+		w.media[10].fail = func(int) error {
+			if broken {
 				return fmt.Errorf("broken")
 			}
 			return nil
 		}
 		e := startEngine(t, cfg, jobs...)
 		ctx := testContext(t)
+		require.NoError(t, e.RunUntilIdle(ctx)) // some epochs are good
+		w.media[10].mu.Lock()
+		broken = true
+		w.media[10].mu.Unlock()
+		f.add("a", parts["a"][15:]...)
 		for e.Stats().Jobs[0].State != JobFailed {
 			require.NoError(t, ctx.Err())
 			time.Sleep(time.Millisecond)
