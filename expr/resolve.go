@@ -306,6 +306,9 @@ func preferred(t types.Type) bool {
 
 // coercible reports whether an argument of type have can be given, by an implicit cast, where want is declared.
 func coercible(have, want types.Type) bool {
+	if want == types.AnyArray {
+		return have.Kind == types.Array || have.Kind == types.Unknown
+	}
 	return have.Kind == types.Unknown || want.Kind == types.Unknown || CanCast(have, want, Implicit)
 }
 

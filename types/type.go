@@ -77,6 +77,9 @@ var (
 	JSONBType       = Type{Kind: JSONB}
 )
 
+// AnyArray stands in signatures for an array of any type; no value has it.
+var AnyArray = Type{Kind: Array}
+
 // ArrayOf returns the array type over elem, whose modifiers are dropped.
 func ArrayOf(elem Type) Type { return Type{Kind: Array, Elem: elem.Kind} }
 
@@ -108,6 +111,8 @@ var kindNames = [...]string{
 // String returns PostgreSQL's name of the type, as format_type does.
 func (t Type) String() string {
 	switch {
+	case t == AnyArray:
+		return "anyarray"
 	case t.Kind == Array:
 		return Type{Kind: t.Elem}.String() + "[]"
 	case t.Kind == Numeric && t.Precision > 0:
