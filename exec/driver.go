@@ -17,6 +17,7 @@ type situation struct {
 	more     bool          // a source is being read or decoded right now
 	due      bool          // a timer, an end of input or a moving watermark wants an epoch
 	hurry    bool          // somebody waits for the sources to be drained
+	written  bool          // somebody waits for changes of tables to be prepared
 	waited   time.Duration // since the first batch was ready
 	sinceRun time.Duration // since the last epoch began
 	trigger  time.Duration
@@ -48,6 +49,9 @@ func decide(s situation) step {
 		return step{kind: stepRun}
 	case s.stopping:
 		return step{kind: stepStop}
+	}
+	if s.written {
+		return step{kind: stepRun}
 	}
 	wait := s.timer
 	atMost := func(d time.Duration) step {
@@ -150,7 +154,7 @@ func (e *Engine) now() int64 { return max(e.clock, e.cfg.Clock()) }
 func (e *Engine) look() situation {
 	now := e.now()
 	s := situation{stopping: e.stopping != nil, altered: e.altered, trigger: e.cfg.Trigger, sinceRun: time.Since(e.began), timer: -1}
-	s.hurry = len(e.idlers) > 0
+	s.hurry, s.written = len(e.idlers) > 0, len(e.writes) > 0
 	if e.began.IsZero() {
 		s.sinceRun = e.cfg.Trigger
 	}

@@ -125,6 +125,7 @@ type Engine struct {
 	waiting     time.Time       // when the first batch of the next epoch was seen; zero: none
 	nextAdHoc   JobID
 	acks        []ack
+	writes      []writeAck // of the next epoch
 	catalog     []byte
 	altered     bool
 	drops       []state.TableID

@@ -288,6 +288,7 @@ func (e *Engine) handOver(epoch changelog.Epoch, now int64, changed bool) {
 		e.catalog, e.drops, e.dropSinks = nil, nil, nil
 	}
 	e.altered = false
+	e.answerWrites()
 	acks := e.acks
 	e.acks = nil
 	for _, a := range acks {

@@ -352,6 +352,8 @@ func (in *installation) make(v *vertex, inputs []*vertex) error {
 		}
 		l.done = vm != nil && vm.Done
 		v.leaf = l
+	case *planner.TableInput:
+		v.leaf = newTableLeaf(op, vm)
 	case *planner.ViewScan:
 		l := &viewLeaf{op: op, loaded: vm != nil && vm.Done}
 		v.leaf = l

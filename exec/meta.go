@@ -42,6 +42,7 @@ type vertexMeta struct {
 	Parts     map[string]*partMeta           `json:",omitempty"` // of a Scan
 	Marks     map[string]changelog.Watermark `json:",omitempty"` // of a Watermark, by partition
 	Watermark changelog.Watermark            // of the output
+	Counters  map[int]int64                  `json:",omitempty"` // of a table's identity columns
 }
 
 // partMeta is a partition's position after the epoch.
@@ -105,6 +106,8 @@ func (m *meta) encode(g *graph) ([]byte, error) {
 				vm.Done = l.done
 			case *viewLeaf:
 				vm.Done = l.loaded
+			case *tableLeaf:
+				vm.Counters = l.counters
 			}
 		}
 	}

@@ -65,6 +65,9 @@ func Render(err error, file, src string) string {
 	if placed {
 		drawLine(&b, src, e.Span)
 	}
+	if e.Detail != "" {
+		b.WriteString("\ndetail: " + e.Detail)
+	}
 	if e.Hint != "" {
 		b.WriteString("\nhint: " + e.Hint)
 	}

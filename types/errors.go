@@ -91,18 +91,23 @@ const (
 // Error is the one error type that users see: what was found and what was wanted, where, and the way out.
 // sql.Render draws it with the line and a caret.
 type Error struct {
-	Code Code   // SQLSTATE
-	Msg  string // lower case, no full stop
-	Hint string // optional: the way out
-	Span Span   // optional: the place in the source text
+	Code   Code   // SQLSTATE
+	Msg    string // lower case, no full stop
+	Detail string // optional: which row or key, such as Key (id)=(1) already exists.
+	Hint   string // optional: the way out
+	Span   Span   // optional: the place in the source text
 }
 
-// Error returns the message and, if there is one, the hint.
+// Error returns the message and, if there are any, the detail and the hint.
 func (e *Error) Error() string {
-	if e.Hint != "" {
-		return e.Msg + "; " + e.Hint
+	s := e.Msg
+	if e.Detail != "" {
+		s += "; " + e.Detail
 	}
-	return e.Msg
+	if e.Hint != "" {
+		s += "; " + e.Hint
+	}
+	return s
 }
 
 // Errorf makes an Error without a place.
@@ -124,6 +129,13 @@ func (e *Error) At(s Span) *Error {
 func (e *Error) WithHint(format string, args ...any) *Error {
 	c := *e
 	c.Hint = fmt.Sprintf(format, args...)
+	return &c
+}
+
+// WithDetail returns e with the detail set.
+func (e *Error) WithDetail(format string, args ...any) *Error {
+	c := *e
+	c.Detail = fmt.Sprintf(format, args...)
 	return &c
 }
 
