@@ -8,7 +8,7 @@ import (
 )
 
 // Expr is a bound, typed expression over the columns of one input. The implementations are pointers to Column, Literal,
-// Call, Case, Logic, In, Now and Try; all are plain exported data, so that plans can be stored (encoding/gob) and compared.
+// Call, Case, Logic, In, Now and Try (and, before subqueries are replaced by joins, Subquery and Outer); all are plain exported data, so that plans can be stored (encoding/gob) and compared.
 // Expressions are immutable once built and may be shared.
 type Expr interface {
 	Type() types.Type

@@ -11,6 +11,8 @@ func Children(e Expr) []Expr {
 		return append([]Expr{e.X}, e.List...)
 	case *Try:
 		return []Expr{e.X}
+	case *Subquery:
+		return e.children()
 	case *Case:
 		var out []Expr
 		for _, w := range e.Whens {
@@ -59,6 +61,10 @@ func Rewrite(e Expr, f func(Expr) Expr) Expr {
 			c := *x
 			c.X = inner
 			e = &c
+		}
+	case *Subquery:
+		if args, changed := rewriteAll(x.children(), f); changed {
+			e = x.WithChildren(args)
 		}
 	case *Case:
 		if args, changed := rewriteAll(Children(x), f); changed {
@@ -110,7 +116,7 @@ func (r *Registry) IsConst(e Expr) bool {
 	constant := true
 	Walk(e, func(e Expr) {
 		switch e := e.(type) {
-		case *Column, *Now:
+		case *Column, *Now, *Subquery, *Outer:
 			constant = false
 		case *Call:
 			o := r.Lookup(e.Fn)
@@ -128,6 +134,8 @@ func (r *Registry) Fallible(e Expr) bool {
 	switch e := e.(type) {
 	case *Try:
 		return false
+	case *Subquery:
+		return true
 	case *Call:
 		if o := r.Lookup(e.Fn); o == nil || o.Fallible {
 			return true

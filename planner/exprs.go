@@ -51,6 +51,10 @@ func mapExpr(e expr.Expr, f func(expr.Expr) (expr.Expr, bool)) expr.Expr {
 			c.X = inner
 			return &c
 		}
+	case *expr.Subquery:
+		if args, changed := mapExprs(expr.Children(x), f); changed {
+			return x.WithChildren(args)
+		}
 	}
 	return e
 }
