@@ -1,5 +1,7 @@
 package state
 
+import "slices"
+
 // index finds slots by hash: open addressing with linear probing, in segments that split one at a time (extendible
 // hashing), so that growth neither stops the world nor doubles the memory.
 //
@@ -8,6 +10,7 @@ package state
 type index struct {
 	dir   []*segment
 	shift uint32 // dir[tag >> shift]; 32 while there is one segment
+	most  uint32 // entries of a segment at which it splits instead of growing
 }
 
 type segment struct {
@@ -16,6 +19,7 @@ type segment struct {
 	n       uint32
 	limit   uint32 // entries at which it grows
 	depth   uint32 // leading bits of the tag that all entries share
+	pin     uint64 // of View: a segment with a pin below View.pins is not changed, snapshots look into it
 }
 
 const (
@@ -28,7 +32,7 @@ func newSegment(size, depth uint32) *segment {
 }
 
 func newIndex() index {
-	return index{dir: []*segment{newSegment(minSegment, 0)}, shift: 32}
+	return index{dir: []*segment{newSegment(minSegment, 0)}, shift: 32, most: maxSegment}
 }
 
 func (x *index) segment(tag uint32) *segment { return x.dir[uint64(tag)>>x.shift] }
@@ -55,8 +59,9 @@ func (x *index) insert(tag, slot uint32) {
 
 // grow doubles a small segment and splits a full one.
 func (x *index) grow(s *segment, tag uint32) {
-	if size := uint32(len(s.entries)); size < maxSegment || s.depth >= 24 {
+	if size := uint32(len(s.entries)); size < x.most || s.depth >= 24 {
 		bigger := newSegment(2*size, s.depth)
+		bigger.pin = s.pin
 		for _, e := range s.entries {
 			if e != 0 {
 				bigger.put(uint32(e>>32), e)
@@ -73,7 +78,9 @@ func (x *index) grow(s *segment, tag uint32) {
 		x.dir = dir
 		x.shift--
 	}
-	halves := [2]*segment{newSegment(maxSegment, s.depth+1), newSegment(maxSegment, s.depth+1)}
+	size := uint32(len(s.entries))
+	halves := [2]*segment{newSegment(size, s.depth+1), newSegment(size, s.depth+1)}
+	halves[0].pin, halves[1].pin = s.pin, s.pin
 	bit := 31 - s.depth
 	for _, e := range s.entries {
 		if e != 0 {
@@ -82,10 +89,29 @@ func (x *index) grow(s *segment, tag uint32) {
 		}
 	}
 	// The directory's entries of s are neighbours; the first half of them has the bit clear.
-	span := uint64(1) << (32 - x.shift - s.depth)
-	from := uint64(tag) >> x.shift &^ (span - 1)
+	from, span := x.entriesOf(s, tag)
 	for i := range span {
 		x.dir[from+i] = halves[i*2/span]
+	}
+}
+
+// entriesOf returns where the directory names the segment of a tag, and how often.
+func (x *index) entriesOf(s *segment, tag uint32) (from, span uint64) {
+	span = uint64(1) << (32 - x.shift - s.depth)
+	return uint64(tag) >> x.shift &^ (span - 1), span
+}
+
+// own makes the segment of a tag one that no snapshot of a pin before this one looks into.
+func (x *index) own(tag uint32, pin uint64) {
+	s := x.segment(tag)
+	if s.pin >= pin {
+		return
+	}
+	c := *s
+	c.entries, c.pin = slices.Clone(s.entries), pin
+	from, span := x.entriesOf(s, tag)
+	for i := range span {
+		x.dir[from+i] = &c
 	}
 }
 

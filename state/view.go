@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -46,6 +45,7 @@ type View struct {
 const (
 	viewPageBits = 10
 	viewPageSize = 1 << viewPageBits
+	viewSegment  = 1 << 10 // entries of an index segment: what is copied when a row comes or goes after a Pin
 )
 
 // viewPage is 1024 slots. Invariant: a page with pin < View.pins is never changed.
@@ -147,6 +147,8 @@ func NewView(id TableID, name string, schema types.Schema, key []int) *View {
 
 func (v *View) reset() {
 	v.pages, v.n, v.free, v.idx, v.count, v.total, v.size = nil, 0, nil, newIndex(), 0, 0, 0
+	v.idx.most = viewSegment
+	v.idx.dir[0].pin = v.pins
 	v.changed, v.dirty = nil, nil
 	v.gone = byteStrings{offs: []int32{0}}
 }
@@ -267,8 +269,11 @@ func (p *viewPage) compact() {
 	p.garbage = 0
 }
 
-func (v *View) find(tag uint32, key []byte) uint32 {
-	s := v.idx.segment(tag)
+func (v *View) find(tag uint32, key []byte) uint32 { return findRow(&v.idx, v.pages, tag, key) }
+
+// findRow returns the slot of a key, or NoSlot.
+func findRow(idx *index, pages []*viewPage, tag uint32, key []byte) uint32 {
+	s := idx.segment(tag)
 	for at := tag & s.mask; ; at = (at + 1) & s.mask {
 		e := s.entries[at]
 		if e == 0 {
@@ -276,7 +281,7 @@ func (v *View) find(tag uint32, key []byte) uint32 {
 		}
 		if uint32(e>>32) == tag {
 			slot := uint32(e) - 1
-			if p, i := v.page(slot); bytes.Equal(p.key(i), key) {
+			if bytes.Equal(pages[slot>>viewPageBits].key(slot&(viewPageSize-1)), key) {
 				return slot
 			}
 		}
@@ -305,6 +310,7 @@ func (v *View) put(tag uint32, key, rest []byte, w int64) {
 	p.bytes = append(append(p.bytes, key...), rest...)
 	p.weights[at] = w
 	v.size += int64(cap(p.bytes) - before)
+	v.idx.own(tag, v.pins)
 	v.idx.insert(tag, slot)
 	v.count++
 	v.total += w
@@ -313,6 +319,7 @@ func (v *View) put(tag uint32, key, rest []byte, w int64) {
 
 func (v *View) remove(tag, slot uint32) {
 	p, at := v.own(slot), slot&(viewPageSize-1)
+	v.idx.own(tag, v.pins)
 	v.idx.remove(tag, slot)
 	v.count--
 	v.total -= p.weights[at]
@@ -325,16 +332,6 @@ func (v *View) remove(tag, slot uint32) {
 func (v *View) Clear() {
 	v.reset()
 	v.cleared = true
-}
-
-// Pin returns the rows as they are now. It costs a few bytes per page; the writer copies pages that it changes later.
-func (v *View) Pin() *Snapshot {
-	v.pins++
-	var key []int
-	if v.unique {
-		key = v.codec.key
-	}
-	return &Snapshot{view: v.spec.Name, schema: v.schema, key: key, pages: slices.Clone(v.pages), rows: v.total}
 }
 
 // Delta implements Table.
@@ -445,67 +442,4 @@ func (v *View) Len() int { return v.count }
 // Bytes implements Table.
 func (v *View) Bytes() int64 {
 	return v.size + v.idx.bytes() + int64(len(v.pages))*(viewPageSize*20+64) + int64(cap(v.free))*4
-}
-
-// Snapshot is a view's rows at one moment. It needs no release and may be read by several goroutines.
-type Snapshot struct {
-	view   string
-	schema types.Schema
-	key    []int
-	pages  []*viewPage
-	rows   int64
-}
-
-type viewScratch struct{ key, rest []array.Builder }
-
-func newScratch(c *viewCodec) viewScratch {
-	return viewScratch{make([]array.Builder, len(c.key)), make([]array.Builder, len(c.rest))}
-}
-
-// Rows returns the number of rows, counting duplicates.
-func (s *Snapshot) Rows() int64 { return s.rows }
-
-// Scan calls f with the rows in batches of at most max rows; a row held n times has weight n. The batches belong to f.
-func (s *Snapshot) Scan(max int, f func(*changelog.Batch) error) error {
-	codec := newViewCodec(s.schema, s.key)
-	scratch := newScratch(codec)
-	var out []array.Builder
-	var weights []int64
-	weighted := false
-	flush := func() error {
-		if len(weights) == 0 {
-			return nil
-		}
-		b := &changelog.Batch{Cols: finish(out), N: len(weights)}
-		if weighted {
-			b.Weights = weights
-		}
-		weights, weighted = nil, false
-		return f(b)
-	}
-	for _, p := range s.pages {
-		for i, w := range p.weights {
-			if w == 0 {
-				continue
-			}
-			if len(weights) == 0 {
-				out = make([]array.Builder, len(s.schema))
-				for c, field := range s.schema {
-					out[c] = changelog.NewBuilder(field.Type)
-				}
-			}
-			at := uint32(i)
-			if err := codec.decode(p.key(at), p.rest(at), out, scratch.key, scratch.rest); err != nil {
-				return fmt.Errorf("scan view %s: %w", s.view, err)
-			}
-			weights = append(weights, w)
-			weighted = weighted || w != 1
-			if len(weights) >= max {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return flush()
 }

@@ -70,6 +70,7 @@ const (
 	CodeUniqueViolation     Code = "23505"
 	CodeCheckViolation      Code = "23514"
 	CodeCardinality         Code = "21000"
+	CodeGeneratedAlways     Code = "428C9"
 	CodeDependentObjects    Code = "2BP01"
 	CodeActiveTransaction   Code = "25001"
 	CodeFailedTransaction   Code = "25P02"

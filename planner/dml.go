@@ -1,0 +1,373 @@
+package planner
+
+import (
+	"slices"
+
+	"github.com/streamsql/streamsql/expr"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// The plans of RETURNING and ON CONFLICT read rows that the statement has made, under these ids.
+const (
+	// RowsID are the rows that a statement inserted, changed or deleted: the table's columns, then DML.Extra.
+	RowsID ObjectID = 2
+	// ConflictID are the rows of the table that those to be inserted meet, with the number of the row that meets them behind.
+	ConflictID ObjectID = 3
+	// ExcludedID are the rows to be inserted that meet others, with their number behind.
+	ExcludedID ObjectID = 4
+)
+
+// DMLKind is what a DML does to the rows that its query gives.
+type DMLKind uint8
+
+// The kinds of DML.
+const (
+	InsertRows DMLKind = iota
+	UpdateRows
+	DeleteRows
+)
+
+// DML is INSERT, UPDATE or DELETE on a table that is kept here. Its query is run once; what it gives becomes changes of the table.
+type DML struct {
+	Kind  DMLKind
+	Table *Object
+	// Query gives the rows. Its visible columns are
+	//
+	//	InsertRows  the table's columns; those of Auto and the generated ones are NULL and yet to be filled in
+	//	UpdateRows  the old row, then the new values of Set, then Extra
+	//	DeleteRows  the old row, then Extra
+	Query *QueryPlan
+	Auto  []int // identity columns that a counter fills
+	Set   []int // columns that UPDATE changes, in the order of their values
+	// Extra are the columns of FROM or USING that RETURNING can name.
+	Extra types.Schema
+	// Reads: the query, or the check of the primary key, depends on what tables hold.
+	Reads bool
+	// Conflict is ON CONFLICT, or nil.
+	Conflict *Conflict
+	// Returning computes the rows of RETURNING from those of RowsID; nil: none.
+	Returning *QueryPlan
+	Notices   []Notice
+}
+
+// Conflict is what INSERT does with rows whose key is there.
+type Conflict struct {
+	// Update gives the number of the row (bigint) and the new values of Set for the pairs of ConflictID and ExcludedID that
+	// are to be changed; nil: DO NOTHING.
+	Update *QueryPlan
+	Set    []int
+}
+
+// ordinalColumn numbers the rows that are handed to the plans of RETURNING and ON CONFLICT.
+const ordinalColumn = "$ordinal"
+
+// PlanDML plans INSERT, UPDATE and DELETE on a table that is kept here.
+//
+// Errors: all of binding, positioned; CodeWrongObjectType for what is no table; CodeNotSupported.
+func (p *Planner) PlanDML(stmt sql.Statement) (*DML, error) {
+	b := p.newBinder(p.Settings)
+	var d *DML
+	var err error
+	switch x := stmt.(type) {
+	case *sql.Insert:
+		d, err = b.insertRows(x)
+	case *sql.Update:
+		d, err = b.updateRows(x)
+	case *sql.Delete:
+		d, err = b.deleteRows(x)
+	default:
+		return nil, types.NotSupported(stmt.Span(), "this statement")
+	}
+	if err != nil {
+		return nil, at(err, stmt.Span())
+	}
+	d.Notices = b.notices
+	return d, nil
+}
+
+// IsKeptTable reports whether a name is that of a table that is kept here.
+func (p *Planner) IsKeptTable(name *sql.Name) bool {
+	o, err := findObject(p.Catalog, name)
+	return err == nil && o.Table != nil
+}
+
+// target finds the table that a statement changes.
+func (b *binder) target(t *sql.TableName, verb string) (*Object, error) {
+	o, err := b.lookup(t.Name)
+	switch {
+	case err != nil:
+		return nil, err
+	case o.Table != nil:
+		return o, nil
+	case o.Kind == KindMaterializedView || o.Kind == KindView:
+		return nil, types.Errorf(types.CodeWrongObjectType, "cannot change %s %q", o.Kind, o.Name).At(t.Span()).
+			WithHint("change the tables that it reads")
+	}
+	return nil, types.Errorf(types.CodeWrongObjectType, "cannot %s %s %q", verb, o.Kind, o.Name).At(t.Span()).
+		WithHint("only tables without a connector can be changed")
+}
+
+// runOnce plans a bound relation to be run once. The first visible columns are the result.
+func (b *binder) runOnce(rel *relation) (*QueryPlan, error) {
+	plan := &QueryPlan{Logical: rel.node, Schema: rel.node.Schema[:rel.visible], Deps: b.dependencies(), Snapshot: true}
+	plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
+	if !isSnapshot(rel.node) {
+		plan.Snapshot = false
+		r := &rewriter{reg: b.reg, cat: b.p.Catalog}
+		if !r.props(rel.node).Bounded {
+			return nil, types.NotSupported(types.Span{}, "changing a table from a source that goes on").
+				WithHint("CREATE MATERIALIZED VIEW keeps what a source gives")
+		}
+	}
+	saved := b.snapshot
+	b.snapshot = true
+	defer func() { b.snapshot = saved }()
+	root, err := b.optimize(rel.node, emission{})
+	if err != nil {
+		return nil, err
+	}
+	plan.Root, err = b.finish(newNode(&Output{}, root.Schema, root))
+	return plan, err
+}
+
+// withQuery returns a query with a statement's WITH before it.
+func withQuery(w *sql.With, q *sql.Query) (*sql.Query, error) {
+	if w == nil {
+		return q, nil
+	}
+	if q.With != nil {
+		return nil, types.NotSupported(q.With.Span(), "WITH both before INSERT and in its query")
+	}
+	c := *q
+	c.With = w
+	return &c, nil
+}
+
+// ---- UPDATE and DELETE
+
+// targetName is how a statement's own clauses call the table.
+func targetName(t *sql.TableName, o *Object) sql.Ident {
+	if !t.Alias.IsZero() {
+		return t.Alias.Name
+	}
+	return sql.Ident{At: t.At, Name: o.Name}
+}
+
+// affected binds the rows that UPDATE and DELETE find: SELECT t.*, values FROM t, others WHERE ...
+func (b *binder) affected(with *sql.With, table *sql.TableName, o *Object, values []sql.Expr, from []sql.TableExpr, where sql.Expr) (*relation, error) {
+	star := &sql.Star{At: table.At, Qualifier: []sql.Ident{targetName(table, o)}}
+	sel := &sql.Select{At: table.At, From: append([]sql.TableExpr{table}, from...), Where: where}
+	sel.Items = append(sel.Items, sql.SelectItem{At: table.At, X: star})
+	for _, v := range values {
+		sel.Items = append(sel.Items, sql.SelectItem{At: sql.Spanned(v.Span()), X: v})
+	}
+	q := &sql.Query{At: table.At, With: with, Body: sel}
+	for _, v := range values {
+		if b.hasAggregate(v) {
+			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in UPDATE").At(v.Span())
+		}
+	}
+	return b.query(q, true)
+}
+
+func (b *binder) updateRows(stmt *sql.Update) (*DML, error) {
+	o, err := b.target(stmt.Table, "update")
+	if err != nil {
+		return nil, err
+	}
+	if o.Table.AppendOnly {
+		return nil, appendOnlyError(o, "updated").At(stmt.Table.Span())
+	}
+	set, values, err := assignments(o, stmt.Set)
+	if err != nil {
+		return nil, err
+	}
+	d := &DML{Kind: UpdateRows, Table: o, Reads: true, Set: set}
+	rel, err := b.affected(stmt.With, stmt.Table, o, values, stmt.From, stmt.Where)
+	if err != nil {
+		return nil, err
+	}
+	n := len(o.Table.Columns)
+	exprs, in := rel.outputs()
+	names := schemaNames(rel.node.Schema)
+	for i, col := range set {
+		if exprs[n+i], err = assigned(o.Table, col, values[i], exprs[n+i]); err != nil {
+			return nil, err
+		}
+	}
+	rel = &relation{node: newProject(in, exprs, names, Fail), visible: len(exprs)}
+	if d.Query, err = b.runOnce(rel); err != nil {
+		return nil, err
+	}
+	d.Returning, err = b.returning(stmt.Returning, stmt.Table, o)
+	return d, err
+}
+
+// outputs returns a relation's columns as expressions over the node below its projection.
+func (r *relation) outputs() ([]expr.Expr, *Node) {
+	if p, ok := r.node.Op.(*Project); ok {
+		return slices.Clone(p.Exprs), r.node.in()
+	}
+	return columnExprs(r.node.Schema), r.node
+}
+
+// assigned casts a value to its column; DEFAULT is the column's own.
+func assigned(t *Table, col int, x sql.Expr, e expr.Expr) (expr.Expr, error) {
+	c := t.Columns[col]
+	if isDefault(x) {
+		return defaultValue(c), nil
+	}
+	v, err := expr.Cast(e, c.Type, expr.Assignment)
+	if err != nil {
+		return nil, at(assignError(err, c, e), x.Span())
+	}
+	return v, nil
+}
+
+// assignError says which column a value does not fit, as PostgreSQL does.
+func assignError(err error, c TableColumn, e expr.Expr) error {
+	te, ok := err.(*types.Error)
+	if !ok || te.Code != types.CodeDatatypeMismatch && te.Code != types.CodeCannotCoerce {
+		return err
+	}
+	return types.Errorf(types.CodeDatatypeMismatch, "column %q is of type %s but expression is of type %s", c.Name, c.Type, e.Type()).
+		WithHint("you will need to rewrite or cast the expression")
+}
+
+// defaultValue is what stands in a column when nothing is given.
+func defaultValue(c TableColumn) expr.Expr {
+	if c.Default != nil {
+		return c.Default
+	}
+	return &expr.Literal{Base: expr.Base{T: c.Type}}
+}
+
+// defaultMark stands for DEFAULT in a synthesized query: a NULL at a place that no text has.
+var defaultMark = &sql.NullLit{At: sql.Spanned(types.Span{Start: -1, End: -1})}
+
+func isDefault(x sql.Expr) bool { return x == sql.Expr(defaultMark) }
+
+// assignments resolves SET: the columns and their values, DEFAULT as defaultMark.
+func assignments(o *Object, list []sql.Assignment) (set []int, values []sql.Expr, err error) {
+	schema := o.Schema()
+	add := func(id sql.Ident, v sql.Expr) error {
+		i := schema.Index(id.Name)
+		switch {
+		case i < 0:
+			return unknownTableColumn(o, id)
+		case slices.Contains(set, i):
+			return types.Errorf(types.CodeSyntax, "multiple assignments to same column %q", id.Name).At(id.Span())
+		}
+		_, reset := v.(*sql.DefaultExpr)
+		c := o.Table.Columns[i]
+		switch {
+		case c.Generated != nil && reset:
+			return nil
+		case c.Generated != nil:
+			return types.Errorf(types.CodeGeneratedAlways, "column %q can only be updated to DEFAULT", id.Name).At(v.Span()).
+				WithDetail("Column %q is a generated column.", id.Name)
+		case c.Identity == IdentityAlways && !reset:
+			return types.Errorf(types.CodeGeneratedAlways, "column %q can only be updated to DEFAULT", id.Name).At(v.Span()).
+				WithDetail("Column %q is an identity column defined as GENERATED ALWAYS.", id.Name)
+		case c.Identity != NotIdentity && reset:
+			return types.NotSupported(v.Span(), "SET of an identity column to DEFAULT")
+		case reset:
+			v = defaultMark
+		}
+		set, values = append(set, i), append(values, v)
+		return nil
+	}
+	for _, a := range list {
+		if !a.Multi {
+			if err := add(a.Columns[0], a.Value); err != nil {
+				return nil, nil, err
+			}
+			continue
+		}
+		var row []sql.Expr
+		switch x := a.Value.(type) {
+		case *sql.RowExpr:
+			row = x.Elems
+		default:
+			if len(a.Columns) != 1 {
+				return nil, nil, types.NotSupported(a.Value.Span(), "a subquery that gives several columns of SET")
+			}
+			row = []sql.Expr{x}
+		}
+		if len(row) != len(a.Columns) {
+			return nil, nil, types.Errorf(types.CodeSyntax, "number of columns does not match number of values").At(a.Value.Span())
+		}
+		for i, id := range a.Columns {
+			if err := add(id, row[i]); err != nil {
+				return nil, nil, err
+			}
+		}
+	}
+	return set, values, nil
+}
+
+func unknownTableColumn(o *Object, id sql.Ident) error {
+	err := types.Errorf(types.CodeUndefinedColumn, "column %q of relation %q does not exist", id.Name, o.Name).At(id.Span())
+	if near := types.Nearest(id.Name, schemaNames(o.Schema())); near != "" {
+		return err.WithHint("did you mean %q?", near)
+	}
+	return err
+}
+
+func appendOnlyError(o *Object, what string) *types.Error {
+	return types.Errorf(types.CodeWrongObjectType, "rows of %q cannot be %s: the table is APPEND ONLY", o.Name, what)
+}
+
+func (b *binder) deleteRows(stmt *sql.Delete) (*DML, error) {
+	o, err := b.target(stmt.Table, "delete from")
+	if err != nil {
+		return nil, err
+	}
+	if o.Table.AppendOnly {
+		return nil, appendOnlyError(o, "deleted").At(stmt.Table.Span())
+	}
+	d := &DML{Kind: DeleteRows, Table: o, Reads: true}
+	rel, err := b.affected(stmt.With, stmt.Table, o, nil, stmt.Using, stmt.Where)
+	if err != nil {
+		return nil, err
+	}
+	if d.Query, err = b.runOnce(rel); err != nil {
+		return nil, err
+	}
+	d.Returning, err = b.returning(stmt.Returning, stmt.Table, o)
+	return d, err
+}
+
+// returning plans RETURNING over the rows of RowsID.
+func (b *binder) returning(items []sql.SelectItem, table *sql.TableName, o *Object) (*QueryPlan, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	for _, it := range items {
+		if b.hasAggregate(it.X) {
+			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in RETURNING").At(it.Span())
+		}
+	}
+	schema := append(slices.Clone(o.Schema()), types.Field{Name: ordinalColumn, Type: types.Int8Type, NotNull: true})
+	node := newNode(&ViewScan{Object: RowsID, Name: o.Name}, schema)
+	rel, err := b.overRows(node, len(schema)-1, targetName(table, o), items)
+	if err != nil {
+		return nil, err
+	}
+	return b.runOnce(rel)
+}
+
+// overRows binds a select list over rows that the statement has made, which are called name.
+func (b *binder) overRows(node *Node, visible int, name sql.Ident, items []sql.SelectItem) (*relation, error) {
+	const hidden = "$rows"
+	mark := len(b.ctes)
+	b.ctes = append(b.ctes, &boundCTE{name: hidden, rel: &relation{node: node, visible: visible}})
+	defer func() { b.ctes = b.ctes[:mark] }()
+	t := &sql.TableName{Name: &sql.Name{Parts: []sql.Ident{{Name: hidden}}}, Alias: sql.Alias{Name: name}}
+	rel, err := b.query(&sql.Query{Body: &sql.Select{Items: items, From: []sql.TableExpr{t}}}, true)
+	if err != nil {
+		return nil, err
+	}
+	return rel.resolved()
+}
