@@ -50,6 +50,15 @@ type definition struct {
 // Errors: *ChangedError if the directory holds other objects and migrate is false; with migrate, objects that differ, and what depends
 // on them, are dropped and made anew, all at one boundary of epochs.
 func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool) ([]Notice, error) {
+	return s.apply(ctx, stmts, migrate, false)
+}
+
+// ApplyBeside is Apply that leaves objects alone which the script does not name: those that clients of a server have made.
+func (s *Session) ApplyBeside(ctx context.Context, stmts []sql.Statement, migrate bool) ([]Notice, error) {
+	return s.apply(ctx, stmts, migrate, true)
+}
+
+func (s *Session) apply(ctx context.Context, stmts []sql.Statement, migrate, beside bool) ([]Notice, error) {
 	db := s.db
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
@@ -58,7 +67,7 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 		return nil, err
 	}
 	before := db.Catalog()
-	stale := differing(before, defs)
+	stale := differing(before, defs, beside)
 	catalog := before
 	var drop []*planner.Object
 	for len(stale) > 0 {
@@ -102,8 +111,8 @@ func (s *Session) Apply(ctx context.Context, stmts []sql.Statement, migrate bool
 	if catalog == before {
 		return said, nil
 	}
-	fresh := len(userObjects(before)) == 0
-	if !fresh && !migrate {
+	additive := len(userObjects(before)) == 0 || beside && len(drop) == 0
+	if !additive && !migrate {
 		for _, o := range userObjects(before) {
 			if catalog.Lookup(o.Name) == nil {
 				fmt.Fprintf(&diff, "drop %s %s\n", o.Kind, o.Name)
@@ -176,11 +185,14 @@ func definitions(stmts []sql.Statement) ([]definition, error) {
 	return defs, nil
 }
 
-// differing returns the objects of the catalog that a script does not define as they are.
-func differing(c *planner.Catalog, defs []definition) []*planner.Object {
+// differing returns the objects of the catalog that a script does not define as they are; beside: of those that it names.
+func differing(c *planner.Catalog, defs []definition, beside bool) []*planner.Object {
 	var stale []*planner.Object
 	for _, o := range userObjects(c) {
 		i := slices.IndexFunc(defs, func(d definition) bool { return d.name == o.Name })
+		if i < 0 && beside {
+			continue
+		}
 		if i < 0 || defs[i].text != canonical(o.Text) {
 			stale = append(stale, o)
 		}

@@ -21,6 +21,7 @@ type Session struct {
 	mu       sync.Mutex
 	settings planner.Settings
 	set      map[string]string // as SHOW prints them
+	client   Client
 }
 
 // NewSession returns a session with the default settings.
@@ -178,17 +179,22 @@ var sessionSettings = []types.OptionSpec{
 	{Name: "dialect", Kind: types.OptEnum, Enum: []string{"native", "mysql"}, Default: "native", Doc: "the dialect in which queries are written"},
 	{Name: "trigger", Default: "0", Doc: "the least time from one epoch's begin to the next's, such as '1 second'; 'available_now' is the command's --until-idle"},
 	{Name: "search_path", Default: "public", Doc: "accepted for clients that set it; there is one schema"},
-	{Name: "client_encoding", Default: "UTF8", Doc: "accepted for clients that set it; always UTF8"},
-	{Name: "application_name", Default: "", Doc: "accepted for clients that set it"},
-	{Name: "extra_float_digits", Default: "1", Doc: "accepted for clients that set it; floats are always exact"},
-	{Name: "datestyle", Default: "ISO, MDY", Doc: "accepted for clients that set it; always ISO"},
-	{Name: "intervalstyle", Default: "postgres", Doc: "accepted for clients that set it; always postgres"},
 }
 
 // setTo changes a setting; an empty value or "default" goes back to the default.
 func (s *Session) setTo(ctx context.Context, name, value string) error {
 	name = strings.ToLower(name)
 	reset := value == "" || strings.EqualFold(value, "default")
+	if spec := clientSettingOf(name); spec != nil {
+		if !reset {
+			var err error
+			if value, err = spec.accept(value); err != nil {
+				return err
+			}
+		}
+		s.keep(name, value, reset)
+		return nil
+	}
 	for _, spec := range sessionSettings {
 		if spec.Name != name {
 			continue
@@ -213,6 +219,9 @@ func (s *Session) setTo(ctx context.Context, name, value string) error {
 		names := []string{"timezone"}
 		for _, o := range append(planner.QueryOptions(), sessionSettings...) {
 			names = append(names, o.Name)
+		}
+		for _, o := range clientSettings {
+			names = append(names, o.name)
 		}
 		e := types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter %q", name)
 		if near := types.Nearest(name, names); near != "" {

@@ -167,9 +167,6 @@ func (s *Session) showParameter(stmt *sql.Show) (*table, error) {
 			return &table{names: []string{stmt.Parameter}, rows: [][]any{{row[1]}}}, nil
 		}
 	}
-	if stmt.Parameter == "server_version" {
-		return &table{names: []string{"server_version"}, rows: [][]any{{"15.0 (streamsql " + Version() + ")"}}}, nil
-	}
 	err := types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter %q", stmt.Parameter)
 	var names []string
 	for _, row := range s.showAll().rows {
@@ -195,6 +192,9 @@ func (s *Session) showAll() *table {
 			value = v
 		}
 		t.rows = append(t.rows, []any{o.Name, value, o.Doc})
+	}
+	for _, o := range clientSettings {
+		t.rows = append(t.rows, []any{o.name, s.clientSetting(o), o.doc})
 	}
 	slices.SortFunc(t.rows, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
 	return t

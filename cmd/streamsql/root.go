@@ -87,6 +87,7 @@ streamsql keeps the answers to SQL queries up to date as data arrives, and deliv
   streamsql run FILE.sql     run a script of sources, queries and sinks until it ends or is stopped
   streamsql check FILE.sql   find its errors, and the state that could grow for ever, without running it
   streamsql shell            type statements
+  streamsql serve FILE.sql   serve a database to psql, PostgreSQL drivers and HTTP clients
   streamsql test FILE.slt    run test scripts`),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -95,7 +96,7 @@ streamsql keeps the answers to SQL queries up to date as data arrives, and deliv
 	root.SetVersionTemplate("streamsql {{.Version}}\n")
 	root.SetFlagErrorFunc(flagError)
 	root.Args, root.RunE = cobra.ArbitraryArgs, chooseCommand
-	root.AddCommand(runCommand(), checkCommand(), explainCommand(), shellCommand(), testCommand(), versionCommand(), versionsCommand())
+	root.AddCommand(runCommand(), checkCommand(), explainCommand(), shellCommand(), serveCommand(), testCommand(), versionCommand(), versionsCommand())
 	return root
 }
 

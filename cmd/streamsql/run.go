@@ -25,6 +25,7 @@ type runFlags struct {
 	migrate   bool
 	quiet     bool
 	trigger   time.Duration
+	beside    bool // objects that the script does not name stay
 }
 
 func runCommand() *cobra.Command {
@@ -121,7 +122,7 @@ func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out
 	if !f.quiet {
 		p = newProgress(db, stderr)
 	}
-	err := f.statements(ctx, session, s, out, stderr, p)
+	err := f.statements(ctx, session, s, out, stderr, p, func() error { return nil })
 	if err == nil {
 		p.start()
 		if f.untilIdle {
@@ -156,8 +157,8 @@ func hadEnded(s streamsql.Stats) bool {
 	return s.RowsIn == 0 && s.RowsOut == 0 && len(s.Jobs) > 0
 }
 
-// statements makes the objects of the script, then runs its other statements in order.
-func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s *script, out, stderr io.Writer, p *progress) error {
+// statements makes the objects of the script, calls made, then runs its other statements in order.
+func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s *script, out, stderr io.Writer, p *progress, made func() error) error {
 	// Settings before the first CREATE hold for it.
 	var created bool
 	apply := func() error {
@@ -165,13 +166,20 @@ func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s
 			return nil
 		}
 		created = true
-		notices, err := session.Apply(ctx, s.statements(), f.migrate)
+		applyScript := session.Apply
+		if f.beside {
+			applyScript = session.ApplyBeside
+		}
+		notices, err := applyScript(ctx, s.statements(), f.migrate)
 		printNotices(stderr, notices)
 		var changed *streamsql.ChangedError
 		if errors.As(err, &changed) {
 			return fail(stderr, "streamsql: "+changed.Error()+"\n"+changed.Diff)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return made()
 	}
 	for _, stmt := range s.statements() {
 		file := s.fileOf(stmt)

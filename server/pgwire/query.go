@@ -1,0 +1,108 @@
+package pgwire
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/streamsql/streamsql"
+	"github.com/streamsql/streamsql/sql"
+	"github.com/streamsql/streamsql/types"
+)
+
+// message serves one message; an error ends the connection.
+func (c *conn) message(kind byte, body []byte) error {
+	if c.extended.failed && kind != 'S' && kind != 'X' {
+		return nil // after an error of the extended protocol everything is skipped up to Sync
+	}
+	switch kind {
+	case 'Q':
+		var m pgproto3.Query
+		if err := m.Decode(body); err != nil {
+			return badMessage(err)
+		}
+		c.closePortal("")
+		c.simple(m.String)
+		c.endPortals()
+		c.ready()
+		return nil
+	case 'X':
+		return errClosed
+	case 'F':
+		c.fail(types.NotSupported(types.Span{}, "the function call protocol"), "")
+		c.ready()
+		return nil
+	case 'd', 'c', 'f': // of a COPY that failed: the client learns that only now
+		return nil
+	}
+	return c.extendedMessage(kind, body)
+}
+
+func badMessage(err error) error { return types.Errorf(codeProtocol, "malformed message: %v", err) }
+
+// fail tells the client that a statement failed.
+func (c *conn) fail(e *types.Error, text string) {
+	severity := "ERROR"
+	if e.Code == types.CodeShutdown {
+		severity = "FATAL"
+	}
+	c.out.send(errorResponse(severity, e, text))
+}
+
+// simple runs the statements of a Query message up to the first error.
+func (c *conn) simple(text string) {
+	stmts, err := c.session.Parse(text)
+	if err != nil {
+		c.fail(types.AsError(err), text)
+		return
+	}
+	if len(stmts) == 0 {
+		c.out.send(&pgproto3.EmptyQueryResponse{})
+		return
+	}
+	ctx, done := c.begin()
+	defer done()
+	for _, stmt := range stmts {
+		if err := c.statement(ctx, stmt, text); err != nil {
+			c.fail(statementError(ctx, err), text)
+			return
+		}
+	}
+}
+
+// statement runs one statement and sends all that it answers.
+func (c *conn) statement(ctx context.Context, stmt sql.Statement, text string) error {
+	r, err := c.session.ExecStatement(ctx, stmt, text)
+	if err != nil {
+		return err
+	}
+	for _, n := range r.Notices {
+		c.out.send(noticeResponse(n))
+	}
+	if r.Rows == nil {
+		c.complete(r.Tag)
+		return nil
+	}
+	defer r.Rows.Close()
+	c.out.send(rowDescription(resultColumns(r.Rows.Columns(), r.Rows.Live()), nil))
+	n, _, err := newCursor(r.Rows, c.session.Zone(), nil).send(ctx, &c.out, 0)
+	if err != nil {
+		return err
+	}
+	c.complete(tagOf(r, n))
+	return nil
+}
+
+func (c *conn) complete(tag string) {
+	c.out.send(&pgproto3.CommandComplete{CommandTag: []byte(tag)})
+}
+
+// tagOf is the command tag of an answer of n rows.
+func tagOf(r streamsql.Result, n int64) string {
+	switch r.Tag {
+	case "SELECT", "FETCH", "SUBSCRIBE":
+		return r.Tag + " " + strconv.FormatInt(n, 10)
+	}
+	return r.Tag
+}
