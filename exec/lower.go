@@ -87,6 +87,8 @@ func Lower(n *planner.Node, env *Env) (*Lowered, error) {
 		return lowerWindowAggregate(n, op, env)
 	case *planner.EmitEvery:
 		return lowerEmitEvery(n, op, env)
+	case *planner.TopN:
+		return lowerTopN(n, op, env)
 	}
 	return nil, types.NotSupported(types.Span{}, "operator %T", n.Op)
 }
@@ -120,6 +122,8 @@ func Distributions(n *planner.Node) []Distribution {
 		dists[0] = byKeys(op.Partition)
 	case *planner.EmitEvery:
 		dists[0] = byKeys(allColumns(n.Inputs[0].Schema))
+	case *planner.TopN:
+		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
 	}
 	return dists
 }
