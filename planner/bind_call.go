@@ -18,14 +18,17 @@ func (b *exprBinder) call(x *sql.FuncCall) (expr.Expr, error) {
 	if q := x.Name.Qualifier(); len(q) > 0 && q[len(q)-1].Name != "pg_catalog" {
 		return nil, types.Errorf(codeUndefinedSchema, "schema %q does not exist", joinIdents(q)).At(x.Name.Span())
 	}
-	if x.Over != nil {
-		return nil, types.NotSupported(x.Span(), "window functions (OVER)")
-	}
 	if x.WithinGroup != nil {
 		return nil, types.NotSupported(x.Span(), "WITHIN GROUP")
 	}
 	if x.Variadic {
 		return nil, types.NotSupported(x.Span(), "VARIADIC arguments")
+	}
+	if x.Over != nil {
+		return b.windowFunc(name, x)
+	}
+	if onlyOver(name) {
+		return nil, types.Errorf(types.CodeWrongObjectType, "window function %s requires an OVER clause", name).At(x.Span())
 	}
 	if x.Nulls != sql.DefaultNulls {
 		return nil, types.NotSupported(x.Span(), "%s", x.Nulls)
@@ -40,6 +43,8 @@ func (b *exprBinder) call(x *sql.FuncCall) (expr.Expr, error) {
 		return &expr.Now{Base: expr.Base{T: types.TimestampTZType, Sp: x.Span()}}, nil
 	case b.reg.IsAggregate(name):
 		return b.aggregate(name, x)
+	case expr.IsTableFunction(name):
+		return b.setReturning(name, x)
 	}
 	if err := plainCall(name, x); err != nil {
 		return nil, err
@@ -47,6 +52,9 @@ func (b *exprBinder) call(x *sql.FuncCall) (expr.Expr, error) {
 	args, err := b.bindList(x.Args)
 	if err != nil {
 		return nil, err
+	}
+	if name == "coalesce" && slices.ContainsFunc(args, hasSet) {
+		return nil, types.Errorf(types.CodeNotSupported, "set-returning functions are not allowed in COALESCE").At(x.Span())
 	}
 	return b.reg.Func(name, args, x.Span())
 }
@@ -131,31 +139,16 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 		return nil, err
 	}
 	inner := *b
-	inner.inAggregate = true
+	inner.inAggregate, inner.over, inner.srfs = true, nil, nil
 	args, err := inner.bindList(x.Args)
 	if err != nil {
 		return nil, err
 	}
-	ts := make([]types.Type, len(args))
-	for i, a := range args {
-		ts[i] = a.Type().Base()
-	}
-	if !x.Star && len(args) == 0 || x.Star && name != "count" {
-		return nil, types.Errorf(types.CodeUndefinedFunction, "function %s() does not exist", name).At(x.Span()).
-			WithHint("write the argument: %s(x)%s", name, map[bool]string{true: ", or count(*) to count rows"}[name == "count"])
-	}
-	fn, err := b.reg.ResolveAggregate(name, ts)
+	fn, args, err := b.resolveAggregate(name, x, args)
 	if err != nil {
-		return nil, at(err, x.Span())
+		return nil, err
 	}
-	call := &aggCall{fn: fn, distinct: x.Distinct}
-	for i, a := range args {
-		c, err := expr.Cast(a, fn.Args[i], expr.Implicit)
-		if err != nil {
-			return nil, at(err, a.Span())
-		}
-		call.args = append(call.args, c)
-	}
+	call := &aggCall{fn: fn, distinct: x.Distinct, args: args}
 	if x.Filter != nil {
 		inner.clause = "FILTER"
 		if call.filter, err = inner.bindBool(x.Filter, "FILTER"); err != nil {

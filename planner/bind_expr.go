@@ -15,9 +15,13 @@ type exprBinder struct {
 	clause string // in which clause the expression stands, for errors: WHERE, GROUP BY ...
 	// group collects aggregates and knows the window of GROUP BY; nil where aggregates are not allowed.
 	group *grouping
-	// inAggregate: inside the arguments of an aggregate.
-	inAggregate bool
-	depth       int
+	// over collects window functions; nil where they are not allowed.
+	over *windowCalls
+	// srfs collects set-returning functions; nil where they are not allowed.
+	srfs *setCalls
+	// inAggregate: inside the arguments of an aggregate; inWindow: of a window function.
+	inAggregate, inWindow bool
+	depth                 int
 }
 
 // maxExprDepth bounds the nesting of expressions, so that no text can exhaust the stack.
@@ -140,7 +144,11 @@ func (b *exprBinder) bindAny(e sql.Expr) (expr.Expr, error) {
 	case *sql.InExpr:
 		return b.in(x)
 	case *sql.CaseExpr:
-		return b.caseExpr(x)
+		e, err := b.caseExpr(x)
+		if err == nil && hasSet(e) {
+			err = types.Errorf(types.CodeNotSupported, "set-returning functions are not allowed in CASE").At(x.Span())
+		}
+		return e, err
 	case *sql.CastExpr:
 		return b.cast(x)
 	case *sql.FuncCall:

@@ -24,6 +24,7 @@ type grouping struct {
 	window   *groupWindow
 	sets     [][]int // grouping sets as positions in keys; nil: one set with all of them
 	calls    [][]int // the arguments of each GROUPING, as positions in keys
+	srfs     *setCalls
 }
 
 const groupingBase = aggBase << 1
@@ -38,7 +39,7 @@ type groupWindow struct {
 }
 
 func newGrouping(in *Node, sc *scope) *grouping {
-	return &grouping{in: in, sc: sc, index: map[string]int{}, aggIndex: map[string]int{}}
+	return &grouping{in: in, sc: sc, index: map[string]int{}, aggIndex: map[string]int{}, srfs: newSetCalls()}
 }
 
 // addKey adds a group key, unless it is there, and returns its position.
@@ -406,7 +407,7 @@ func (b *binder) bindGroupExpr(e sql.Expr, g *grouping, items []selectItem) (exp
 			return nil, types.Errorf(types.CodeSyntax, "non-integer constant in GROUP BY").At(e.Span())
 		}
 	}
-	eb := &exprBinder{binder: b, sc: g.sc, clause: "GROUP BY"}
+	eb := &exprBinder{binder: b, sc: g.sc, clause: "GROUP BY", srfs: g.srfs}
 	x, err := eb.bind(source)
 	if err != nil {
 		return nil, err
@@ -425,13 +426,13 @@ func (g *grouping) lift(e expr.Expr) (expr.Expr, error) {
 	var failed error
 	out := mapExpr(e, func(x expr.Expr) (expr.Expr, bool) {
 		c, isColumn := x.(*expr.Column)
-		if isColumn && c.Index >= aggBase {
-			return x, true
-		}
 		if i, ok := g.index[exprKey(x)]; ok {
 			if _, literal := x.(*expr.Literal); !literal {
 				return &expr.Column{Base: expr.Base{T: x.Type(), Sp: x.Span()}, Index: i, Name: keyName(x)}, true
 			}
+		}
+		if isColumn && c.Index >= aggBase {
+			return x, true
 		}
 		if !isColumn {
 			return nil, false
@@ -459,7 +460,7 @@ func keyName(e expr.Expr) string {
 // qualified names a column with its relation, as PostgreSQL's message does.
 func (s *scope) qualified(c *expr.Column) string {
 	for _, sc := range s.cols {
-		if sc.index == c.Index && s.rels[sc.rel].name != "" {
+		if sc.index == c.Index && sc.rel >= 0 && s.rels[sc.rel].name != "" {
 			return s.rels[sc.rel].name + "." + sc.name
 		}
 	}
@@ -472,7 +473,7 @@ func (g *grouping) dependent(col int) bool {
 		return false
 	}
 	for _, sc := range g.sc.cols {
-		if sc.index != col {
+		if sc.index != col || sc.rel < 0 {
 			continue
 		}
 		key := g.sc.rels[sc.rel].key
@@ -528,7 +529,11 @@ func (g *grouping) build() (node *Node, place func(expr.Expr) expr.Expr) {
 		calls[i] = c
 		outNames = append(outNames, a.fn.Name)
 	}
-	below := newProject(g.in, exprs, names, DeadLetter)
+	in, placeSets := g.srfs.build(g.in, g.keys, func(call int) []expr.Expr { return g.srfs.calls[call].args })
+	for i, e := range exprs {
+		exprs[i] = placeSets(e)
+	}
+	below := newProject(in, exprs, names, DeadLetter)
 	if g.sets == nil {
 		node = newAggregate(below, newAggregateOp(keys, calls), outNames)
 	} else {
@@ -537,7 +542,7 @@ func (g *grouping) build() (node *Node, place func(expr.Expr) expr.Expr) {
 	return node, func(e expr.Expr) expr.Expr {
 		return mapExpr(e, func(x expr.Expr) (expr.Expr, bool) {
 			c, ok := x.(*expr.Column)
-			if !ok || c.Index < aggBase {
+			if !ok || c.Index < aggBase || c.Index >= overBase {
 				return nil, false
 			}
 			d := *c

@@ -18,6 +18,8 @@ type binder struct {
 	deps    map[ObjectID]bool
 	notices []Notice
 	level   int // nesting of queries
+	// apart are the names of the items of FROM before the one being bound.
+	apart []string
 	// snapshot: the plan is run once over what views hold.
 	snapshot bool
 }
@@ -56,6 +58,7 @@ type relation struct {
 	// order, limit and offset are those of the outermost query; order is over the node's columns, hidden ones included.
 	order         []SortKey
 	limit, offset *int64
+	ties          bool       // WITH TIES
 	ordered       types.Span // where ORDER BY, LIMIT or OFFSET stands; zero if there is none
 	emit          *sql.Emit
 }
@@ -63,19 +66,21 @@ type relation struct {
 // maxQueryDepth bounds the nesting of queries.
 const maxQueryDepth = 200
 
-// subquery binds a query in FROM, WITH or a view: its order does not matter, its EMIT holds for what is inside.
+// subquery binds a query in FROM, WITH or a view: its order matters for its LIMIT only, its EMIT holds for what is inside.
 func (b *binder) subquery(q *sql.Query) (*relation, error) {
-	rel, err := b.query(q, false)
-	if err != nil {
-		return nil, err
-	}
-	if !rel.ordered.IsZero() && (rel.limit != nil || rel.offset != nil) {
-		return nil, types.NotSupported(rel.ordered, "LIMIT and OFFSET")
-	}
+	return b.query(q, false)
+}
+
+// inner makes the clauses around a query that is part of another one a part of the plan.
+func (b *binder) inner(rel *relation) (*relation, error) {
 	if err := b.innerEmit(rel); err != nil {
 		return nil, err
 	}
-	return rel.resolved()
+	typed, err := rel.resolved()
+	if err != nil {
+		return nil, err
+	}
+	return typed.limited(), nil
 }
 
 // innerEmit applies the EMIT of a query that is part of another one.
@@ -93,7 +98,7 @@ func (b *binder) innerEmit(rel *relation) error {
 	return nil
 }
 
-// query binds a query with its clauses. Hidden columns for ORDER BY are made for the outermost one only.
+// query binds a query with its clauses. Those of the outermost one are left to the caller.
 func (b *binder) query(q *sql.Query, outermost bool) (*relation, error) {
 	b.level++
 	defer func() { b.level-- }()
@@ -124,16 +129,28 @@ func (b *binder) query(q *sql.Query, outermost bool) (*relation, error) {
 		return nil, err
 	}
 	if q.WithTies {
-		return nil, types.NotSupported(q.Limit.Span(), "WITH TIES")
-	}
-	if !outermost {
-		rel.order = nil
+		switch {
+		case len(q.OrderBy) == 0:
+			return nil, types.Errorf(types.CodeSyntax, "WITH TIES cannot be specified without ORDER BY clause").At(q.Limit.Span())
+		case rel.limit == nil:
+			return nil, types.Errorf(codeRowCount, "row count cannot be null in FETCH FIRST ... WITH TIES clause").At(q.Limit.Span())
+		}
+		rel.ties = true
 	}
 	if q.Emit != nil {
 		rel.emit = q.Emit
 	}
+	if !outermost {
+		return b.inner(rel)
+	}
 	return rel, nil
 }
+
+// PostgreSQL's SQLSTATEs of a LIMIT and of an OFFSET that cannot be.
+const (
+	codeRowCount  types.Code = "2201W"
+	codeRowOffset types.Code = "2201X"
+)
 
 // rowCount binds LIMIT or OFFSET: a constant that is not negative.
 func (b *binder) rowCount(e sql.Expr, what string, rel *relation) (*int64, error) {
@@ -155,7 +172,11 @@ func (b *binder) rowCount(e sql.Expr, what string, rel *relation) (*int64, error
 	case !ok: // NULL is no limit
 		return nil, nil
 	case n < 0:
-		return nil, types.Errorf(types.CodeInvalidParameter, "%s must not be negative", what).At(e.Span())
+		code := codeRowCount
+		if what == "OFFSET" {
+			code = codeRowOffset
+		}
+		return nil, types.Errorf(code, "%s must not be negative", what).At(e.Span())
 	}
 	return &n, nil
 }
@@ -384,10 +405,8 @@ func (b *binder) setOp(x *sql.SetOp) (*relation, error) {
 		if !x.All {
 			node = distinct(node)
 		}
-	case x.All:
-		return nil, types.NotSupported(x.Span(), "%s ALL", x.Op)
 	default:
-		if node, err = b.intersect(left, right, x.Op == sql.Except, x.Span()); err != nil {
+		if node, err = b.intersect(left, right, x.Op == sql.Except, x.All, x.Span()); err != nil {
 			return nil, err
 		}
 	}
@@ -405,8 +424,9 @@ func (b *binder) operand(body sql.QueryBody) (*relation, error) {
 
 // intersect counts each row on both sides:
 //
-//	INTERSECT: both counts are above zero        EXCEPT: only the left one is
-func (b *binder) intersect(l, r *Node, except bool, sp types.Span) (*Node, error) {
+//	INTERSECT: both counts are above zero            EXCEPT: only the left one is
+//	INTERSECT ALL: the lesser of both counts times   EXCEPT ALL: the left one less the right one times
+func (b *binder) intersect(l, r *Node, except, all bool, sp types.Span) (*Node, error) {
 	n := len(l.Schema)
 	tagged := func(in *Node, left bool) *Node {
 		exprs := append(columnExprs(in.Schema), boolLiteral(left), boolLiteral(!left))
@@ -419,6 +439,9 @@ func (b *binder) intersect(l, r *Node, except bool, sp types.Span) (*Node, error
 	both := newUnion([]*Node{tagged(l, true), tagged(r, false)})
 	count := func(filter int) AggCall { return AggCall{Fn: "count(*)", Filter: filter, T: types.Int8Type} }
 	agg := newAggregate(both, newAggregateOp(keys, []AggCall{count(n), count(n + 1)}), append(schemaNames(l.Schema), "$left", "$right"))
+	if all {
+		return b.repeated(agg, l.Schema, except, sp)
+	}
 	zero := &expr.Literal{Base: expr.Base{T: types.Int8Type, Sp: sp}, Value: int64(0)}
 	inLeft, err := b.reg.Op(">", []expr.Expr{column(n, agg.Schema[n]), zero}, sp)
 	if err != nil {
@@ -434,6 +457,29 @@ func (b *binder) intersect(l, r *Node, except bool, sp types.Span) (*Node, error
 	}
 	kept := newFilter(agg, conjunction([]expr.Expr{inLeft, inRight}), DeadLetter)
 	return reproject(kept, columnExprs(l.Schema), l.Schema, DeadLetter), nil
+}
+
+// repeated gives each row of an aggregation, which counts it on both sides, as often as INTERSECT ALL or EXCEPT ALL want it.
+func (b *binder) repeated(agg *Node, like types.Schema, except bool, sp types.Span) (*Node, error) {
+	n := len(like)
+	counts := []expr.Expr{column(n, agg.Schema[n]), column(n+1, agg.Schema[n+1])}
+	var times expr.Expr
+	var err error
+	if except {
+		times, err = b.reg.Op("-", counts, sp)
+	} else {
+		times, err = b.reg.Func("least", counts, sp)
+	}
+	if err != nil {
+		return nil, err
+	}
+	one := &expr.Literal{Base: expr.Base{T: types.Int8Type, Sp: sp}, Value: int64(1)}
+	fn, args, err := resolveTableFunction("generate_series", []expr.Expr{one, times}, sp)
+	if err != nil {
+		return nil, err
+	}
+	rows := newTableFunc(agg, &TableFunc{Calls: []TableCall{{Fn: fn.ID, Args: args, Columns: fn.Columns}}})
+	return reproject(rows, columnExprs(like), like, DeadLetter), nil
 }
 
 func boolLiteral(v bool) *expr.Literal {

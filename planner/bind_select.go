@@ -19,12 +19,6 @@ type selectItem struct {
 
 // selectBody binds one SELECT.
 func (b *binder) selectBody(sel *sql.Select, order []sql.OrderItem) (*relation, error) {
-	if len(sel.DistinctOn) > 0 {
-		return nil, types.NotSupported(sel.DistinctOn[0].Span(), "DISTINCT ON")
-	}
-	if len(sel.Windows) > 0 {
-		return nil, types.NotSupported(sel.Windows[0].Span(), "the WINDOW clause")
-	}
 	var in *Node
 	sc := &scope{}
 	if len(sel.From) > 0 {
@@ -103,11 +97,21 @@ func (b *binder) isGrouped(sel *sql.Select, order []sql.OrderItem) bool {
 			return true
 		}
 	}
+	for _, e := range sel.DistinctOn {
+		if b.hasAggregate(e) {
+			return true
+		}
+	}
+	for _, w := range sel.Windows {
+		if b.hasAggregate(w.Spec) {
+			return true
+		}
+	}
 	return false
 }
 
 // hasAggregate reports whether e calls an aggregate, subqueries aside.
-func (b *binder) hasAggregate(e sql.Expr) bool {
+func (b *binder) hasAggregate(e sql.Node) bool {
 	found := false
 	sql.Inspect(e, func(n sql.Node) bool {
 		switch x := n.(type) {
@@ -131,50 +135,95 @@ type selectBinder struct {
 	sc    *scope
 }
 
-// outputs binds the select list and ORDER BY. Sort keys that are not in the list come behind it as hidden columns.
-func (s *selectBinder) outputs(eb *exprBinder, order []sql.OrderItem) (exprs []expr.Expr, names []string, keys []SortKey, err error) {
+// outputs is what a SELECT computes: its list, and behind it, hidden, what DISTINCT ON and ORDER BY need besides.
+type outputs struct {
+	exprs []expr.Expr
+	names []string
+	on    []int // columns of DISTINCT ON
+	keys  []SortKey
+}
+
+// outputs binds the WINDOW clause, the select list, DISTINCT ON and ORDER BY.
+func (s *selectBinder) outputs(eb *exprBinder, order []sql.OrderItem) (*outputs, error) {
+	if err := eb.bindWindows(s.sel.Windows); err != nil {
+		return nil, err
+	}
+	out := &outputs{}
 	schema := make(types.Schema, len(s.items))
 	for i, it := range s.items {
 		var e expr.Expr = it.col
+		var err error
 		if it.col == nil {
 			if e, err = eb.bind(it.x); err != nil {
-				return nil, nil, nil, err
+				return nil, err
 			}
 		}
-		exprs, names = append(exprs, e), append(names, it.name)
+		out.exprs, out.names = append(out.exprs, e), append(out.names, it.name)
 		schema[i] = types.Field{Name: it.name, Type: e.Type()}
 	}
-	ob := *eb
-	ob.clause = "ORDER BY"
-	for _, o := range order {
-		col, err := s.orderColumn(o, schema)
+	// find returns the column of an expression, a hidden one if need be.
+	find := func(x sql.Expr, clause string) (int, error) {
+		col, err := s.namedColumn(x, schema, clause)
+		if err != nil || col >= 0 {
+			return col, err
+		}
+		ob := *eb
+		ob.clause = clause
+		e, err := ob.bind(x)
 		if err != nil {
-			return nil, nil, nil, err
+			return -1, err
 		}
+		col = slices.IndexFunc(out.exprs, func(have expr.Expr) bool { return sameExpr(have, e) })
 		if col < 0 {
-			e, err := ob.bind(o.X)
-			if err != nil {
-				return nil, nil, nil, err
+			if s.sel.Distinct {
+				return -1, types.Errorf(types.CodeInvalidColumnRef, "for SELECT DISTINCT, ORDER BY expressions must appear in select list").At(x.Span())
 			}
-			col = slices.IndexFunc(exprs, func(x expr.Expr) bool { return sameExpr(x, e) })
-			if col < 0 {
-				if s.sel.Distinct {
-					return nil, nil, nil, types.Errorf(types.CodeInvalidColumnRef, "for SELECT DISTINCT, ORDER BY expressions must appear in select list").At(o.Span())
-				}
-				col = len(exprs)
-				exprs, names = append(exprs, e), append(names, "$order")
-			}
+			col = len(out.exprs)
+			out.exprs, out.names = append(out.exprs, e), append(out.names, "$order")
 		}
-		keys = append(keys, SortKey{Col: col, Desc: o.Desc, NullsFirst: nullsFirst(o)})
+		return col, nil
 	}
-	return exprs, names, keys, nil
+	for _, x := range s.sel.DistinctOn {
+		col, err := find(x, "DISTINCT ON")
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out.on, col) {
+			out.on = append(out.on, col)
+		}
+	}
+	for _, o := range order {
+		col, err := find(o.X, "ORDER BY")
+		if err != nil {
+			return nil, err
+		}
+		out.keys = append(out.keys, SortKey{Col: col, Desc: o.Desc, NullsFirst: nullsFirst(o)})
+	}
+	return out, s.checkDistinctOn(out, order)
 }
 
-// orderColumn finds the output column that ORDER BY names. The same expression under one name twice is not ambiguous.
-func (s *selectBinder) orderColumn(o sql.OrderItem, schema types.Schema) (int, error) {
-	col, err := outputColumn(o.X, schema, "ORDER BY")
+// checkDistinctOn requires that ORDER BY begins with the expressions of DISTINCT ON, in any order.
+func (s *selectBinder) checkDistinctOn(out *outputs, order []sql.OrderItem) error {
+	if len(out.on) == 0 {
+		return nil
+	}
+	left := slices.Clone(out.on)
+	for i, k := range out.keys {
+		switch at := slices.Index(left, k.Col); {
+		case at >= 0:
+			left = slices.Delete(left, at, at+1)
+		case !slices.Contains(out.on, k.Col) && len(left) > 0:
+			return types.Errorf(types.CodeInvalidColumnRef, "SELECT DISTINCT ON expressions must match initial ORDER BY expressions").At(order[i].Span())
+		}
+	}
+	return nil
+}
+
+// namedColumn finds the output column that ORDER BY or DISTINCT ON names. The same expression under one name twice is not ambiguous.
+func (s *selectBinder) namedColumn(x sql.Expr, schema types.Schema, clause string) (int, error) {
+	col, err := outputColumn(x, schema, clause)
 	if err != nil && types.CodeOf(err) == types.CodeAmbiguousColumn {
-		ref := o.X.(*sql.ColumnRef)
+		ref := x.(*sql.ColumnRef)
 		first := -1
 		for i, it := range s.items {
 			if it.name != ref.Parts[0].Name {
@@ -192,42 +241,74 @@ func (s *selectBinder) orderColumn(o sql.OrderItem, schema types.Schema) (int, e
 	return col, err
 }
 
-func (s *selectBinder) finish(node *Node, exprs []expr.Expr, names []string, keys []SortKey) (*relation, error) {
-	rel := &relation{node: newProject(node, exprs, names, DeadLetter), visible: len(s.items), order: keys}
-	if s.sel.Distinct {
-		typed, err := rel.resolved()
-		if err != nil {
-			return nil, err
-		}
-		rel = typed
-		rel.node = distinct(rel.node)
+// finish computes the outputs over a node, and removes duplicates.
+func (s *selectBinder) finish(node *Node, out *outputs) (*relation, error) {
+	rel := &relation{node: newProject(node, out.exprs, out.names, DeadLetter), visible: len(s.items), order: out.keys}
+	if !s.sel.Distinct && len(out.on) == 0 {
+		return rel, nil
 	}
-	return rel, nil
-}
-
-func (s *selectBinder) plain(in *Node, order []sql.OrderItem) (*relation, error) {
-	eb := &exprBinder{binder: s.binder, sc: s.sc, clause: "SELECT"}
-	exprs, names, keys, err := s.outputs(eb, order)
+	typed, err := rel.resolved()
 	if err != nil {
 		return nil, err
 	}
-	return s.finish(in, exprs, names, keys)
+	if s.sel.Distinct {
+		typed.node = distinct(typed.node)
+		return typed, nil
+	}
+	first := newTopNOp(1)
+	first.Partition = out.on
+	for _, k := range out.keys {
+		if !slices.Contains(out.on, k.Col) {
+			first.Order = append(first.Order, k)
+		}
+	}
+	typed.node = newTopN(typed.node, first)
+	return typed, nil
 }
 
+// compute puts window functions and then set-returning functions above a node, and moves the outputs onto the result.
+func (s *selectBinder) compute(node *Node, eb *exprBinder, out *outputs) *Node {
+	node, place := eb.over.build(node)
+	for i, e := range out.exprs {
+		out.exprs[i] = place(e)
+	}
+	node, placeSets := eb.srfs.build(node, out.exprs, func(call int) []expr.Expr {
+		args := slices.Clone(eb.srfs.calls[call].args)
+		for i, a := range args {
+			args[i] = place(a)
+		}
+		return args
+	})
+	for i, e := range out.exprs {
+		out.exprs[i] = placeSets(e)
+	}
+	return node
+}
+
+func (s *selectBinder) plain(in *Node, order []sql.OrderItem) (*relation, error) {
+	eb := &exprBinder{binder: s.binder, sc: s.sc, clause: "SELECT", over: newWindowCalls(), srfs: newSetCalls()}
+	out, err := s.outputs(eb, order)
+	if err != nil {
+		return nil, err
+	}
+	return s.finish(s.compute(in, eb, out), out)
+}
+
+// grouped binds a SELECT with an aggregation: window functions and set-returning functions are computed over its rows.
 func (s *selectBinder) grouped(in *Node, order []sql.OrderItem) (*relation, error) {
 	g := newGrouping(in, s.sc)
 	if err := s.groupBy(s.sel, g, s.items); err != nil {
 		return nil, err
 	}
-	eb := &exprBinder{binder: s.binder, sc: s.sc, clause: "SELECT", group: g}
-	exprs, names, keys, err := s.outputs(eb, order)
+	eb := &exprBinder{binder: s.binder, sc: s.sc, clause: "SELECT", group: g, over: newWindowCalls(), srfs: g.srfs}
+	out, err := s.outputs(eb, order)
 	if err != nil {
 		return nil, err
 	}
 	var having expr.Expr
 	if s.sel.Having != nil {
 		hb := *eb
-		hb.clause = "HAVING"
+		hb.clause, hb.over, hb.srfs = "HAVING", nil, nil
 		if having, err = hb.bindBool(s.sel.Having, "HAVING"); err != nil {
 			return nil, err
 		}
@@ -235,19 +316,42 @@ func (s *selectBinder) grouped(in *Node, order []sql.OrderItem) (*relation, erro
 			return nil, err
 		}
 	}
-	for i := range exprs {
-		if exprs[i], err = g.lift(exprs[i]); err != nil {
+	for i := range out.exprs {
+		if out.exprs[i], err = g.lift(out.exprs[i]); err != nil {
 			return nil, err
+		}
+	}
+	if err := eb.over.mapAll(g.lift); err != nil {
+		return nil, err
+	}
+	above := &setCalls{calls: slices.Clone(g.srfs.calls)} // those of GROUP BY are below
+	for _, i := range above.used(out.exprs) {
+		c := &above.calls[i]
+		c.args = slices.Clone(c.args)
+		for j, a := range c.args {
+			if c.args[j], err = g.lift(a); err != nil {
+				return nil, err
+			}
 		}
 	}
 	node, place := g.build()
 	if having != nil {
 		node = newFilter(node, place(having), DeadLetter)
 	}
-	for i := range exprs {
-		exprs[i] = place(exprs[i])
+	placed := func(e expr.Expr) (expr.Expr, error) { return place(e), nil }
+	if err := eb.over.mapAll(placed); err != nil {
+		return nil, err
 	}
-	return s.finish(node, exprs, names, keys)
+	for i := range out.exprs {
+		out.exprs[i] = place(out.exprs[i])
+	}
+	for _, i := range above.used(out.exprs) {
+		for j, a := range above.calls[i].args {
+			above.calls[i].args[j] = place(a)
+		}
+	}
+	eb.srfs = above
+	return s.finish(s.compute(node, eb, out), out)
 }
 
 // outputName names an output column without alias, as PostgreSQL does.

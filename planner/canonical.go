@@ -73,6 +73,14 @@ func canonicalOp(op Op) string {
 	case *WindowAggregate:
 		return fmt.Sprintf("windowaggregate %s %v [%s] emit %d late %d rowwm %d onlate %d onerror %d",
 			canonicalWindow(op.Window), op.Keys, canonicalCalls(op.Aggs), op.Emit, op.Lateness, op.RowWatermark, op.OnLate, op.OnError)
+	case *Over:
+		return canonicalOver(op)
+	case *TopN:
+		return canonicalTopN(op)
+	case *TableFunc:
+		return canonicalTableFunc(op)
+	case *TemporalFilter:
+		return canonicalTemporalFilter(op)
 	case *EmitEvery:
 		return fmt.Sprintf("emitevery %d", op.Interval)
 	case *Sink:

@@ -148,10 +148,12 @@ func TestOrderBounded(t *testing.T) {
 	exec(t, s, "CREATE SOURCE f (a INT, b TEXT) WITH (connector = 'file', path = 'x.json', format = 'json')")
 	q, err := sql.ParseQuery("SELECT b FROM f ORDER BY a DESC LIMIT 3")
 	require.NoError(t, err)
-	_, err = s.p.PlanQuery(q)
-	require.Equal(t, types.CodeNotSupported, types.CodeOf(err))
-	s.p.OrderBounded = true
 	plan, err := s.p.PlanQuery(q)
+	require.NoError(t, err)
+	require.Contains(t, Explain(plan.Root, ExplainOptions{}), "TopN 3 order by $order DESC")
+	require.Nil(t, plan.Limit)
+	s.p.OrderBounded = true
+	plan, err = s.p.PlanQuery(q)
 	require.NoError(t, err)
 	require.Equal(t, []SortKey{{Col: 1, Desc: true, NullsFirst: true}}, plan.Order)
 	require.Equal(t, int64(3), *plan.Limit)

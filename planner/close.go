@@ -23,6 +23,14 @@ func (r *rewriter) closeGroups(root *Node) (*Node, error) {
 				c.TTL = r.set.StateTTL
 				return n.withOp(&c, n.Schema)
 			}
+		case *Over:
+			c := *op
+			c.Closing = r.closing(n, op.Partition, op.Closing)
+			return n.withOp(&c, n.Schema)
+		case *TopN:
+			c := *op
+			c.Closing = r.closing(n, op.Partition, op.Closing)
+			return n.withOp(&c, n.Schema)
 		case *WindowAggregate:
 			c := *op
 			lag, _ := r.lag(n.in(), op.Window.Time)
@@ -78,7 +86,7 @@ func (r *rewriter) lateness(n *Node) int64 {
 		}
 		seen[n] = true
 		switch op := n.Op.(type) {
-		case *Watermark, *Filter, *Project, *WindowExpand, *Union:
+		case *Watermark, *Filter, *Project, *WindowExpand, *Union, *TableFunc:
 			for _, in := range n.Inputs {
 				walk(in)
 			}
@@ -110,6 +118,14 @@ func emitOnClose(root *Node) *Node {
 			c := *op
 			c.Emit = EmitOnClose
 			return n.withOp(&c, n.Schema)
+		case *Over:
+			c := *op
+			c.Emit = EmitOnClose
+			return n.withOp(&c, n.Schema)
+		case *TopN:
+			c := *op
+			c.Emit = EmitOnClose
+			return n.withOp(&c, n.Schema)
 		}
 		return n
 	})
@@ -126,6 +142,10 @@ func (r *rewriter) emitFinal(root *Node, sp types.Span) (*Node, error) {
 			windowed = windowed || op.Close >= 0
 		case *WindowAggregate, *SessionExpand:
 			windowed = true
+		case *Over:
+			windowed = windowed || op.Close >= 0
+		case *TopN:
+			windowed = windowed || op.Close >= 0
 		}
 	})
 	if !windowed {
@@ -151,6 +171,10 @@ func (r *rewriter) checkFinal(root *Node) (*Node, error) {
 				fail("EMIT ON WINDOW CLOSE: an aggregation in the query has no window, its rows would change for ever",
 					"group by a window over the source's event time there too, or use EMIT CHANGES")
 			}
+		case *Over:
+			checkPartitionCloses(op.Closing, "OVER", fail)
+		case *TopN:
+			checkPartitionCloses(op.Closing, "a Top-N", fail)
 		case *WindowAggregate:
 			r.checkCloses(op.Emit, op.Window, n.in(), fail)
 		case *SessionExpand:
@@ -169,6 +193,13 @@ func (r *rewriter) checkFinal(root *Node) (*Node, error) {
 		c.Emit = EmitChanges
 		return n.withOp(&c, n.Schema)
 	}), nil
+}
+
+func checkPartitionCloses(c Closing, what string, fail func(format, hint string, args ...any)) {
+	if c.Emit == EmitOnClose && c.Close < 0 {
+		fail("EMIT ON WINDOW CLOSE: %s in the query has no window in its partition, its rows would change for ever",
+			"partition by window_start and window_end too, or use EMIT CHANGES", what)
+	}
 }
 
 func (r *rewriter) checkCloses(em Emission, w Window, in *Node, fail func(format, hint string, args ...any)) {

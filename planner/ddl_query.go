@@ -105,13 +105,18 @@ func (b *binder) planFor(node *Node, em emission) (*Node, error) {
 	return b.finish(root)
 }
 
-// unordered refuses LIMIT, and says that an order is not kept.
+// unordered makes LIMIT a part of the plan, and says that an order is not kept.
 func (b *binder) unordered(rel *relation, what string) error {
 	if rel.ordered.IsZero() {
 		return nil
 	}
-	if rel.limit != nil || rel.offset != nil {
-		return types.NotSupported(rel.ordered, "LIMIT and OFFSET")
+	if rel.isLimited() {
+		typed, err := rel.resolved()
+		if err != nil {
+			return err
+		}
+		*rel = *typed.limited()
+		return nil
 	}
 	b.notice(rel.ordered, "write ORDER BY where the rows are read", "the rows of %s have no order: ORDER BY is ignored", what)
 	return nil
@@ -315,6 +320,10 @@ func windowed(root *Node) bool {
 			found = found || op.Close >= 0
 		case *WindowAggregate, *SessionExpand:
 			found = true
+		case *Over:
+			found = found || op.Close >= 0
+		case *TopN:
+			found = found || op.Close >= 0
 		}
 	})
 	return found

@@ -140,6 +140,14 @@ func describe(n *Node) string {
 		return s + emitText(op.Emit)
 	case *WindowAggregate:
 		return "WindowAggregate " + windowText(op.Window, in) + byText(op.Keys, in) + callsText(op.Aggs, in) + latenessText(op.Lateness) + emitText(op.Emit)
+	case *Over:
+		return describeOver(op, in)
+	case *TopN:
+		return describeTopN(op, in)
+	case *TableFunc:
+		return describeTableFunc(op, in)
+	case *TemporalFilter:
+		return describeTemporalFilter(op, in)
 	case *EmitEvery:
 		return "EmitEvery " + formatMicros(op.Interval)
 	case *Sink:
@@ -255,17 +263,7 @@ func callText(c AggCall, in types.Schema) string {
 		args = "DISTINCT " + args
 	}
 	if len(c.OrderBy) > 0 {
-		keys := make([]string, len(c.OrderBy))
-		for i, o := range c.OrderBy {
-			keys[i] = columnText(o.Col, in)
-			if o.Desc {
-				keys[i] += " DESC"
-			}
-			if o.NullsFirst != o.Desc {
-				keys[i] += map[bool]string{true: " NULLS FIRST", false: " NULLS LAST"}[o.NullsFirst]
-			}
-		}
-		args += " ORDER BY " + strings.Join(keys, ", ")
+		args += " ORDER BY " + sortText(c.OrderBy, in)
 	}
 	s := name + "(" + args + ")"
 	if c.Filter >= 0 {
@@ -329,6 +327,12 @@ func distribution(n *Node) string {
 		return hash(op.Keys)
 	case *SessionExpand:
 		return hash(op.Partition)
+	case *Over:
+		return hash(op.Partition)
+	case *TopN:
+		return hash(op.Partition)
+	case *TemporalFilter:
+		return "hash(*)"
 	case *Sink:
 		return "single"
 	case *Materialize:

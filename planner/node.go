@@ -207,6 +207,8 @@ func mapNodeExprs(n *Node, f func(expr.Expr) expr.Expr) *Node {
 		c := *op
 		c.Prune = all(op.Prune)
 		return n.withOp(&c, n.Schema)
+	case *TableFunc:
+		return n.withOp(mapTableCalls(op, f), n.Schema)
 	}
 	return n
 }

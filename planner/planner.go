@@ -67,10 +67,19 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 	if !rel.ordered.IsZero() {
 		r := &rewriter{reg: b.reg, cat: p.Catalog}
 		ends := p.OrderBounded && !p.Live && q.Emit == nil && r.props(rel.node).Bounded
-		if !plan.Snapshot && !ends {
-			return nil, types.NotSupported(rel.ordered, "ORDER BY, LIMIT and OFFSET of a continuous query")
+		switch {
+		case plan.Snapshot || ends:
+			if rel.ties { // the rows by the plan, their order by the caller
+				rel.node, rel.limit, rel.offset = rel.firstRows(), nil, nil
+			}
+			plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
+		case rel.isLimited():
+			rel = rel.limited()
+		default:
+			return nil, types.NotSupported(rel.ordered, "ORDER BY of a continuous query: its changes come in the order of time").
+				WithHint("add LIMIT to follow the first rows, or read a materialized view with ORDER BY")
 		}
-		plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
+		plan.Logical = rel.node
 	}
 	b.snapshot = plan.Snapshot
 	em, err := b.emission(rel.emit)

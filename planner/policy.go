@@ -67,6 +67,18 @@ func (r *rewriter) applyPolicies(root *Node) *Node {
 			c := *op
 			c.OnError, c.OnLate = p.onError, p.onLate
 			set(&c)
+		case *Over:
+			c := *op
+			c.OnError, c.OnLate = p.onError, p.onLate
+			set(&c)
+		case *TopN:
+			c := *op
+			c.OnLate = p.onLate
+			set(&c)
+		case *TableFunc:
+			c := *op
+			c.OnError = p.onError
+			set(&c)
 		}
 		below[out] = p
 		return out

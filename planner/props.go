@@ -100,6 +100,14 @@ func (r *rewriter) derive(n *Node) Props {
 		return r.aggregateProps(n, op, in)
 	case *WindowAggregate:
 		return windowAggregateProps(n, op, in)
+	case *Over:
+		return r.overProps(n, op, in)
+	case *TopN:
+		return r.topNProps(n, op, in)
+	case *TableFunc:
+		return tableFuncProps(n, op, in)
+	case *TemporalFilter:
+		return temporalFilterProps(op, in)
 	}
 	return none
 }

@@ -98,6 +98,14 @@ func inputNeeds(n *Node, i int, need []bool) []bool {
 		markCalls(out, op.Aggs, need[len(op.Keys)+2:])
 	case *Union:
 		copy(out, need)
+	case *Over:
+		overNeeds(op, need, out)
+	case *TopN:
+		topNNeeds(op, need, out)
+	case *TableFunc:
+		tableFuncNeeds(op, need, out)
+	case *TemporalFilter:
+		temporalFilterNeeds(op, need, out)
 	default:
 		return allOf(width)
 	}
@@ -229,6 +237,14 @@ func (c *columnPruner) build(n *Node) *pruned {
 		a.Aggs, keep = remapCalls(op.Aggs, need[len(op.Keys)+2:], to)
 		schema := slices.Clone(n.Schema[:len(op.Keys)+2])
 		return aggregated(n, &a, node, schema, keep)
+	case *Over:
+		return c.over(n, op, need)
+	case *TopN:
+		return c.topN(n, op, need)
+	case *TableFunc:
+		return c.tableFunc(n, op, need)
+	case *TemporalFilter:
+		return c.temporalFilter(n, op, need)
 	}
 	// All other operators pass all columns on, or read what cannot be cut.
 	inputs := make([]*Node, len(n.Inputs))

@@ -14,6 +14,8 @@ import (
 //	Filter(p)(Aggregate k ..)    =>  Aggregate k ..(Filter(p))        if p reads group keys only, and there are some
 //	Filter(p)(WindowExpand)      =>  WindowExpand(Filter(p))          if p does not read the window
 //	Filter(p)(SessionExpand k)   =>  SessionExpand k(Filter(p))       if p reads the session key only
+//	Filter(p)(Over k), (TopN k)  =>  Over k(Filter(p))                if p reads the partition's columns only
+//	Filter(p)(TableFunc)         =>  TableFunc(Filter(p))             if p does not read the function's columns
 //
 // A filter never passes a Watermark, which is computed from all rows; see pruneScans.
 func (r *rewriter) pushFilters(root *Node) *Node {
@@ -124,6 +126,17 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 		if len(op.Keys) == 0 {
 			down, stay = nil, preds
 		}
+		return p.above(n.rebuild(p.push(n.in(), down)), stay)
+	case *Over:
+		return p.partitioned(n, preds, op.Partition)
+	case *TopN:
+		return p.partitioned(n, preds, op.Partition)
+	case *TableFunc:
+		width := len(n.in().Schema)
+		down, stay := split(onColumns(func(c int) bool { return c < width }, same))
+		return p.above(n.rebuild(p.push(n.in(), down)), stay)
+	case *TemporalFilter:
+		down, stay := split(func(e expr.Expr) expr.Expr { return e })
 		return p.above(n.rebuild(p.push(n.in(), down)), stay)
 	}
 	inputs := make([]*Node, len(n.Inputs))

@@ -36,6 +36,10 @@ func (r *rewriter) addRowWatermark(root *Node) *Node {
 				}
 				return reproject(session, exprs, n.Schema, DeadLetter)
 			}
+		case *Over:
+			return judgeLate(c, n, op.Closing, func(k Closing) Op { o := *op; o.Closing = k; return &o })
+		case *TopN:
+			return judgeLate(c, n, op.Closing, func(k Closing) Op { o := *op; o.Closing = k; return &o })
 		case *Aggregate:
 			if op.Close < 0 {
 				break
@@ -99,6 +103,8 @@ func (c *watermarkCarrier) build(n *Node) (*Node, int) {
 		exprs := columnExprs(expanded.Schema)
 		exprs = append(slices.Delete(exprs, col, col+1), column(col, in.Schema[col]))
 		return reproject(expanded, exprs, append(slices.Clone(n.Schema), in.Schema[col]), DeadLetter), len(n.Schema)
+	case *TableFunc:
+		return c.carryTableFunc(n, op)
 	case *Union:
 		return c.union(n)
 	}

@@ -68,6 +68,13 @@ func validateNode(n *Node) error {
 			}
 		}
 	}
+	checks := func() nodeCheck {
+		return nodeCheck{n: n, width: width, col: col, expr: func(e expr.Expr) { check(e, in) }, bad: func(format string, args ...any) {
+			if err == nil {
+				err = bad(format, args...)
+			}
+		}}
+	}
 	inputs := 1
 	switch op := n.Op.(type) {
 	case *Scan:
@@ -153,6 +160,14 @@ func validateNode(n *Node) error {
 			col("the row watermark", op.RowWatermark)
 		}
 		calls(len(op.Keys)+2, op.Aggs)
+	case *Over:
+		checks().over(op)
+	case *TopN:
+		checks().topN(op)
+	case *TableFunc:
+		checks().tableFunc(op)
+	case *TemporalFilter:
+		checks().temporalFilter(op)
 	}
 	if err == nil && len(n.Inputs) != inputs {
 		err = bad("%d inputs, wanted %d", len(n.Inputs), inputs)
