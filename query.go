@@ -28,7 +28,7 @@ func (s *Session) query(ctx context.Context, p *planner.Planner, q *sql.Query) (
 	r := Result{Tag: "SELECT", Notices: notices(plan.Notices)}
 	switch {
 	case plan.Snapshot:
-		r.Rows, err = s.snapshot(ctx, plan)
+		r.Rows, err = s.snapshot(ctx, p.Catalog, plan)
 	default:
 		// With EMIT the user wants to see the changes, also of an input that ends.
 		r.Rows, err = s.live(ctx, plan, q.Emit == nil && plan.Root.Props.Bounded)
@@ -127,6 +127,9 @@ func viewsOf(n *planner.Node) []planner.ObjectID {
 // views runs in the epochs of the DB. whole: the answer is collected until the input has ended.
 func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool) (*Rows, error) {
 	engine := s.db.engine
+	if s.tx != nil && len(viewsOf(plan.Root)) > 0 {
+		return nil, types.NotSupported(types.Span{}, "a live query over views in a transaction").WithHint("COMMIT first")
+	}
 	if len(viewsOf(plan.Root)) == 0 {
 		private, err := exec.Open(s.db.config(nil, s.zone()))
 		if err != nil {
@@ -209,34 +212,26 @@ func visibleColumns(batches []*changelog.Batch, n int) []*changelog.Batch {
 }
 
 // snapshot answers a query over views and constants at one committed epoch.
-func (s *Session) snapshot(ctx context.Context, plan *planner.QueryPlan) (*Rows, error) {
-	views := viewsOf(plan.Root)
-	var pinned exec.Pinned
-	if len(views) > 0 {
-		p, err := s.db.engine.Pin(ctx, views...)
-		if err != nil {
-			return nil, err
-		}
-		pinned = *p
+func (s *Session) snapshot(ctx context.Context, c *planner.Catalog, plan *planner.QueryPlan) (*Rows, error) {
+	own := *plan
+	var err error
+	if own.Root, err = s.ownView(c, plan.Root); err != nil {
+		return nil, err
 	}
-	return s.answer(ctx, plan, pinned.Snapshots)
+	views, err := s.snapshots(ctx, viewsOf(own.Root))
+	if err != nil {
+		return nil, err
+	}
+	return s.answer(ctx, &own, views)
 }
 
 // answer runs a query over views that do not change.
 func (s *Session) answer(ctx context.Context, plan *planner.QueryPlan, views map[planner.ObjectID]*state.Snapshot) (*Rows, error) {
-	batches, err := exec.RunOnce(ctx, s.db.config(nil, s.zone()), plan.Root, views)
+	batches, err := exec.RunOnce(ctx, s.onceConfig(), plan.Root, views)
 	if err != nil {
 		return nil, err
 	}
-	batches = finish(batches, plan)
-	given := false
-	return &Rows{columns: columnsOf(plan.Schema), ctx: ctx, next: func(context.Context) (Changes, error) {
-		if given {
-			return Changes{}, io.EOF
-		}
-		given = true
-		return Changes{Batches: batches}, nil
-	}}, nil
+	return answerRows(ctx, plan.Schema, finish(batches, plan)), nil
 }
 
 func ordered(plan *planner.QueryPlan) bool {

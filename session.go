@@ -21,6 +21,7 @@ type Session struct {
 	mu       sync.Mutex
 	settings planner.Settings
 	set      map[string]string // as SHOW prints them
+	tx       *transaction      // changed under run and mu; nil: none
 	client   Client
 }
 

@@ -15,17 +15,55 @@ import (
 func (s *Session) ExecStatement(ctx context.Context, stmt sql.Statement, text string, args ...any) (Result, error) {
 	s.run.Lock()
 	defer s.run.Unlock()
+	r, err := s.execute(ctx, stmt, args)
+	if err != nil {
+		s.failTransaction()
+		return Result{}, located(err, stmt)
+	}
+	return r, nil
+}
+
+// execute runs one statement, in the session's transaction if there is one.
+func (s *Session) execute(ctx context.Context, stmt sql.Statement, args []any) (Result, error) {
+	if err := s.allowed(stmt); err != nil {
+		return Result{}, err
+	}
 	p, err := s.planner(args)
 	if err != nil {
 		return Result{}, err
 	}
 	var r Result
 	switch x := stmt.(type) {
+	case *sql.Insert:
+		if p.IsKeptTable(x.Table.Name) {
+			return s.dml(ctx, p, x)
+		}
+		if s.tx != nil {
+			return r, types.Errorf(types.CodeActiveTransaction, "INSERT into a sink cannot run inside a transaction block")
+		}
+		return s.create(ctx, p, stmt)
+	case *sql.Update, *sql.Delete:
+		return s.dml(ctx, p, stmt)
+	case *sql.Truncate:
+		return s.truncate(ctx, p, x)
+	case *sql.Begin:
+		return s.begin(x)
+	case *sql.Commit:
+		return s.commit(ctx)
+	case *sql.Rollback:
+		return s.rollback(x)
+	case *sql.Savepoint:
+		return r, types.NotSupported(x.Span(), "savepoints")
+	case *sql.Release:
+		return r, types.NotSupported(x.Span(), "savepoints")
+	case *sql.SetTransaction:
+		r.Tag = "SET"
+		return r, checkModes(x.Modes, x.Span())
 	case *sql.QueryStmt:
 		r, err = s.query(ctx, p, x.Query)
 	case *sql.Subscribe:
 		r, err = s.subscribe(ctx, p, x)
-	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
+	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink:
 		r, err = s.create(ctx, p, stmt)
 	case *sql.Drop:
 		r, err = s.drop(ctx, p, x)
@@ -46,10 +84,7 @@ func (s *Session) ExecStatement(ctx context.Context, stmt sql.Statement, text st
 	default:
 		err = types.NotSupported(stmt.Span(), "%s", statementName(stmt))
 	}
-	if err != nil {
-		return Result{}, located(err, stmt)
-	}
-	return r, nil
+	return r, err
 }
 
 // located gives an error without a place that of the whole statement.

@@ -103,6 +103,10 @@ type DB struct {
 	connectors *connectorList
 	around     surroundings
 
+	writer   writeLock
+	counting sync.Mutex                         // guards counters
+	counters map[planner.ObjectID]map[int]int64 // last values of identity columns, of tables that were asked for
+
 	ddl     sync.Mutex // one change of the catalog at a time
 	mu      sync.Mutex // guards what follows
 	catalog *planner.Catalog
@@ -125,8 +129,9 @@ func Open(opts Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{opts: opts, registry: registry, jobs: map[exec.JobID]jobInfo{},
-		around: surroundings{fs: opts.FS, stdin: opts.Stdin, stdout: opts.Stdout, logger: opts.Logger}}
+	db := &DB{opts: opts, registry: registry, jobs: map[exec.JobID]jobInfo{}, writer: newWriteLock(),
+		counters: map[planner.ObjectID]map[int]int64{},
+		around:   surroundings{fs: opts.FS, stdin: opts.Stdin, stdout: opts.Stdout, logger: opts.Logger}}
 	db.connectors = newConnectorList(opts.Sources, opts.Sinks)
 	if db.store, err = state.Open(opts.FS, opts.Dir, state.Options{Logger: opts.Logger}); err != nil {
 		return nil, err
@@ -187,8 +192,8 @@ func (db *DB) config(store *state.Store, zone *time.Location) exec.Config {
 func jobOf(o *planner.Object) (exec.JobSpec, bool) {
 	spec := exec.JobSpec{ID: exec.JobID(o.ID), Name: o.Name, Paused: o.Paused}
 	switch {
-	case o.Kind == planner.KindMaterializedView:
-		spec.Root = o.View.Physical.Root
+	case o.Kept() != nil:
+		spec.Root = o.Kept()
 	case o.Sink != nil && o.Sink.Plan.Root != nil:
 		spec.Root = o.Sink.Plan.Root
 		if way := strings.ToLower(o.Sink.Options["on_marker"]); way != "error" {

@@ -42,6 +42,8 @@ type DML struct {
 	Set   []int // columns that UPDATE changes, in the order of their values
 	// Extra are the columns of FROM or USING that RETURNING can name.
 	Extra types.Schema
+	// Joined: FROM or USING may give a row of the table several times, of which one counts.
+	Joined bool
 	// Reads: the query, or the check of the primary key, depends on what tables hold.
 	Reads bool
 	// Conflict is ON CONFLICT, or nil.
@@ -183,7 +185,7 @@ func (b *binder) updateRows(stmt *sql.Update) (*DML, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DML{Kind: UpdateRows, Table: o, Reads: true, Set: set}
+	d := &DML{Kind: UpdateRows, Table: o, Reads: true, Joined: len(stmt.From) > 0, Set: set}
 	rel, err := b.affected(stmt.With, stmt.Table, o, values, stmt.From, stmt.Where)
 	if err != nil {
 		return nil, err
@@ -327,7 +329,7 @@ func (b *binder) deleteRows(stmt *sql.Delete) (*DML, error) {
 	if o.Table.AppendOnly {
 		return nil, appendOnlyError(o, "deleted").At(stmt.Table.Span())
 	}
-	d := &DML{Kind: DeleteRows, Table: o, Reads: true}
+	d := &DML{Kind: DeleteRows, Table: o, Reads: true, Joined: len(stmt.Using) > 0}
 	rel, err := b.affected(stmt.With, stmt.Table, o, nil, stmt.Using, stmt.Where)
 	if err != nil {
 		return nil, err
