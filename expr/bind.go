@@ -48,6 +48,14 @@ func (r *Registry) Func(name string, args []Expr, sp types.Span) (Expr, error) {
 		}
 		return e, nil
 	}
+	if hasPolymorphic(r.funcs[name], args, false) {
+		if e, err := polymorphic(r.funcs[name], args, sp); e != nil || err != nil {
+			return e, err
+		}
+		if allUntyped(r.funcs[name], args) {
+			return nil, undetermined(name).At(sp)
+		}
+	}
 	o, err := r.Resolve(name, typesOf(args), nil)
 	if err != nil {
 		return nil, positioned(err, sp)
@@ -62,6 +70,14 @@ func Op(op string, args []Expr, sp types.Span) (Expr, error) { return Builtin.Op
 
 // Op is the function of that name over this registry.
 func (r *Registry) Op(op string, args []Expr, sp types.Span) (Expr, error) {
+	if op == "!=" {
+		op = "<>"
+	}
+	if hasPolymorphic(r.ops[op], args, true) {
+		if e, err := polymorphic(r.ops[op], args, sp); e != nil || err != nil {
+			return e, err
+		}
+	}
 	o, err := r.ResolveOperator(op, typesOf(args))
 	if err != nil {
 		return nil, positioned(err, sp)
@@ -283,6 +299,9 @@ func bindExtreme(r *Registry, name string, args []Expr, sp types.Span) (Expr, er
 	args, t, err := unify(strings.ToUpper(name), args)
 	if err != nil {
 		return nil, err
+	}
+	if t.Kind == types.Array {
+		return &Call{Base: Base{T: t, Sp: sp}, Fn: overloadID(name, sig(types.AnyArray), true), Args: args}, nil
 	}
 	o := r.Lookup(overloadID(name, sig(t.Base()), true))
 	if o == nil {

@@ -138,11 +138,18 @@ func (tb *testBinder) bind(e sql.Expr) (Expr, error) {
 		}
 		return NewIn(bound[0], bound[1:], e.Not, sp)
 	case *sql.CastExpr:
-		x, err := tb.bind(e.X)
+		t, err := typeOf(e.Type)
 		if err != nil {
 			return nil, err
 		}
-		t, err := typeOf(e.Type)
+		if a, ok := e.X.(*sql.ArrayExpr); ok && t.Kind == types.Array {
+			elems, err := tb.bindAll(a.Elems)
+			if err != nil {
+				return nil, err
+			}
+			return Builtin.NewArrayOf(t.ElemType(), elems, sp)
+		}
+		x, err := tb.bind(e.X)
 		if err != nil {
 			return nil, err
 		}
@@ -157,6 +164,36 @@ func (tb *testBinder) bind(e sql.Expr) (Expr, error) {
 		return tb.bindCase(e)
 	case *sql.KeywordFunc:
 		return Func(e.Name, nil, sp)
+	case *sql.ArrayExpr:
+		args, err := tb.bindAll(e.Elems)
+		if err != nil {
+			return nil, err
+		}
+		return NewArray(args, sp)
+	case *sql.IndexExpr:
+		bound, err := tb.bindAll([]sql.Expr{e.X, e.Index})
+		if err != nil {
+			return nil, err
+		}
+		return Builtin.NewIndex(bound[0], bound[1], sp)
+	case *sql.SliceExpr:
+		bound := make([]Expr, 3)
+		for i, x := range []sql.Expr{e.X, e.Low, e.High} {
+			if x == nil {
+				continue
+			}
+			var err error
+			if bound[i], err = tb.bind(x); err != nil {
+				return nil, err
+			}
+		}
+		return Builtin.NewSlice(bound[0], bound[1], bound[2], sp)
+	case *sql.QuantifiedExpr:
+		bound, err := tb.bindAll([]sql.Expr{e.X, e.Array})
+		if err != nil {
+			return nil, err
+		}
+		return Builtin.NewQuantified(e.Op, e.Quant == sql.Any, bound[0], bound[1], sp)
 	case *sql.FuncCall:
 		args, err := tb.bindAll(e.Args)
 		if err != nil {
@@ -222,6 +259,9 @@ func typeOf(n *sql.TypeName) (types.Type, error) {
 		default:
 			t.Precision = int16(m) + 1
 		}
+	}
+	if len(n.Dims) > 0 {
+		t = types.ArrayOf(t)
 	}
 	return t, nil
 }

@@ -38,7 +38,7 @@ func castRule(from, to types.Kind) (CastContext, bool) {
 		}
 	case types.Text:
 		switch to {
-		case types.Unknown, types.Array, types.Record:
+		case types.Unknown, types.Record:
 			return 0, false
 		}
 		return Explicit, true
@@ -103,6 +103,9 @@ func numberRank(k types.Kind) int {
 func CanCast(from, to types.Type, ctx CastContext) bool {
 	if from.Kind == types.Unknown || from.Base() == to.Base() {
 		return true
+	}
+	if from.Kind == types.Array && to.Kind == types.Array { // as the elements
+		return CanCast(from.ElemType(), to.ElemType(), ctx)
 	}
 	weakest, ok := castRule(from.Kind, to.Kind)
 	return ok && weakest <= ctx

@@ -21,6 +21,8 @@ const (
 	CatBytes       Category = "bytes"
 	CatDateTime    Category = "date and time"
 	CatFormat      Category = "formatting"
+	CatArray       Category = "arrays"
+	CatJSON        Category = "JSON"
 	CatCast        Category = "conversion"
 	CatInfo        Category = "information"
 	CatUser        Category = "user-defined"
@@ -45,6 +47,7 @@ type Overload struct {
 	// Doc says in one sentence what it does, Example is an SQL expression and Answer its text form.
 	Doc, Example, Answer string
 
+	poly poly
 	bind binder
 }
 
@@ -56,6 +59,12 @@ func (o *Overload) Signature() string {
 	}
 	result := " -> " + o.Result.String()
 	switch {
+	case o.Name == "[]":
+		return args[0] + "[" + args[1] + "]" + result
+	case o.Name == "[:]":
+		return args[0] + "[" + args[1] + ":" + args[2] + "]" + result
+	case o.Name == "any" || o.Name == "all":
+		return args[0] + " operator " + strings.ToUpper(o.Name) + " (" + args[1] + ")" + result
 	case o.Operator && len(args) == 1:
 		return o.Name + " " + args[0] + result
 	case o.Operator && len(args) == 2:
@@ -70,7 +79,7 @@ func (o *Overload) Signature() string {
 }
 
 func argName(t types.Type) string {
-	if t.Kind == types.Unknown {
+	if t == types.UnknownType {
 		return "any"
 	}
 	return t.String()

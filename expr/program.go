@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/types"
@@ -344,7 +346,9 @@ func (o *tryOp) eval(p *Program, _ *node, s *scope) *vec {
 	v := *o.x.eval(p, s)
 	if v.errs.Len() > 0 {
 		v.errs = nil
-		v.arr = nil
+		if width(v.t) != -2 { // the array of other kinds has its NULLs
+			v.arr = nil
+		}
 	}
 	return &v
 }
@@ -451,6 +455,9 @@ func (o *callOp) finish(p *Program, n *node, s *scope) *vec {
 	}
 	out := &vec{t: n.t, n: p.batch.N, konst: c.konst, valid: c.valid, buf: c.buf, offs: c.offs, errs: c.errs, arr: c.arr}
 	c.arr = nil
+	if out.arr != nil && out.errs.Len() > 0 && width(n.t) == -2 {
+		out.arr = withValidity(out.arr, out.valid)
+	}
 	if len(out.buf) > math.MaxInt32 && width(n.t) == 0 {
 		p.fail(types.Errorf(types.CodeTooComplex, "the texts of a batch exceed 2 GB").At(n.sp))
 		return constVec(n.t, nil, p.batch.N)
@@ -459,6 +466,22 @@ func (o *callOp) finish(p *Program, n *node, s *scope) *vec {
 		return failAll(n.t, out.errs.Errs[0], s)
 	}
 	return out
+}
+
+// withValidity returns an array with NULLs where valid says so.
+func withValidity(a arrow.Array, valid []byte) arrow.Array {
+	n := a.Len()
+	bits := make([]byte, (a.Data().Offset()+n+7)/8)
+	nulls := n
+	for i := range n {
+		if valid[i>>3]>>(i&7)&1 != 0 {
+			k := a.Data().Offset() + i
+			bits[k>>3] |= 1 << (k & 7)
+			nulls--
+		}
+	}
+	bufs := append([]*memory.Buffer{memory.NewBufferBytes(bits)}, a.Data().Buffers()[1:]...)
+	return array.MakeFromData(array.NewData(a.DataType(), n, bufs, a.Data().Children(), nulls, a.Data().Offset()))
 }
 
 // failAll is a value that fails in every row of the scope.

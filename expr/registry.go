@@ -31,6 +31,7 @@ func newBuiltin() *Registry {
 	t.bytes()
 	t.datetime()
 	t.format()
+	t.arrays()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }
@@ -41,6 +42,9 @@ func newRegistry(list []*Overload, aggs []*Aggregate) *Registry {
 		byID:  make(map[string]*Overload, len(list)),
 		funcs: map[string][]*Overload{},
 		ops:   map[string][]*Overload{},
+	}
+	for _, o := range internalOverloads() {
+		r.byID[o.ID] = o
 	}
 	for _, o := range list {
 		if _, twice := r.byID[o.ID]; twice {

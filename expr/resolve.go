@@ -107,6 +107,9 @@ func baseTypes(ts []types.Type) []types.Type {
 func pick(overloads []*Overload, actual []types.Type) (*Overload, error) {
 	var cands []candidate
 	for i, o := range overloads {
+		if o.poly != polyNone {
+			continue // see polymorphic
+		}
 		if o.accepts(len(actual)) {
 			cands = append(cands, candidate{args: o.ArgTypes(len(actual)), index: i})
 		}

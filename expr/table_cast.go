@@ -3,6 +3,7 @@ package expr
 import (
 	"encoding/binary"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -35,6 +36,7 @@ var castExamples = map[types.Kind][2]string{
 	types.Timestamp:   {"CAST(DATE '2024-02-29' AS timestamp)", "2024-02-29 00:00:00"},
 	types.TimestampTZ: {"CAST('2024-02-29 12:00:00+02' AS timestamptz)", "2024-02-29 10:00:00+00"},
 	types.Interval:    {"CAST('90 minutes' AS interval)", "01:30:00"},
+	types.Array:       {"CAST('{1,NULL}' AS bigint[])", "{1,NULL}"},
 	types.JSONB:       {`CAST('{"b":1, "a":[true]}' AS jsonb)`, `{"a": [true], "b": 1}`},
 }
 
@@ -58,9 +60,14 @@ func (t *table) casts() {
 	for _, elem := range castKinds {
 		from := types.ArrayOf(elem)
 		t.group("converts "+from.String()+" to text", castExamples[types.Text][0], castExamples[types.Text][1])
-		t.cast("cast", from, types.TextType, textOfAny, nil)
-		t.cast("assign", from, types.TextType, textOfAny, nil)
+		var props []property
+		if elem.Kind == types.TimestampTZ {
+			props = append(props, stable)
+		}
+		t.cast("cast", from, types.TextType, textOfAny, props)
+		t.cast("assign", from, types.TextType, textOfAny, props)
 	}
+	t.arrayCasts()
 }
 
 func (t *table) cast(name string, from, to types.Type, b binder, props []property) {
@@ -88,7 +95,7 @@ func textOfAny(*binding) kernel {
 			if v.konst {
 				i = 0
 			}
-			return types.AppendText(dst, v.t, arr, i), nil
+			return types.AppendTextIn(dst, v.t, arr, i, c.ctx.zone()), nil
 		})
 	}}
 }
@@ -513,6 +520,16 @@ func parseLiteral(to types.Type, text string, ctx CastContext) (any, error) {
 			return nil, nil
 		}
 		return types.RoundTime(to, utc), nil
+	case types.Array:
+		utc, err := types.ParseTextIn(to, text, time.UTC)
+		if err != nil || to.Elem != types.TimestampTZ {
+			return utc, err
+		}
+		other, err := types.ParseTextIn(to, text, time.FixedZone("", 3600))
+		if err != nil || !reflect.DeepEqual(utc, other) {
+			return nil, nil
+		}
+		return utc, nil
 	case types.Text:
 		if to.Precision > 0 && ctx == Explicit {
 			return truncateText(text, int(to.Precision)), nil

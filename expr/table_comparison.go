@@ -156,6 +156,7 @@ func (t *table) extremes() {
 		for _, typ := range orderedTypes {
 			t.fn(name, sig(typ), typ, extreme(typ, largest), lax, variadic)
 		}
+		t.fn(name, sig(types.AnyArray), types.AnyArray, extremeList(largest), compatible, lax, variadic)
 	}
 }
 

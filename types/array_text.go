@@ -1,10 +1,13 @@
 package types
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // parseArray reads an array literal of one dimension, {1,2,NULL,"a,b"}. Errors: 22P02; 0A000 for more dimensions; those of
 // the elements.
-func parseArray(t Type, text string) ([]any, error) {
+func parseArray(t Type, text string, zone *time.Location) ([]any, error) {
 	elem := t.ElemType()
 	malformed := func(detail string) error {
 		return Errorf(CodeInvalidText, "malformed array literal: \"%s\"", clip(text)).WithHint("%s", detail)
@@ -83,7 +86,7 @@ func parseArray(t Type, text string) ([]any, error) {
 		if !quoted && strings.EqualFold(piece.String(), "null") {
 			values = append(values, nil)
 		} else {
-			v, err := ParseText(elem, piece.String())
+			v, err := ParseTextIn(elem, piece.String(), zone)
 			if err != nil {
 				return nil, err
 			}

@@ -77,8 +77,11 @@ var (
 	JSONBType       = Type{Kind: JSONB}
 )
 
-// AnyArray stands in signatures for an array of any type; no value has it.
-var AnyArray = Type{Kind: Array}
+// AnyArray and AnyElement stand in signatures for an array of any type and for a value of its elements' type; no value has them.
+var (
+	AnyArray   = Type{Kind: Array}
+	AnyElement = Type{Kind: Unknown, Elem: Array}
+)
 
 // ArrayOf returns the array type over elem, whose modifiers are dropped.
 func ArrayOf(elem Type) Type { return Type{Kind: Array, Elem: elem.Kind} }
@@ -113,6 +116,8 @@ func (t Type) String() string {
 	switch {
 	case t == AnyArray:
 		return "anyarray"
+	case t == AnyElement:
+		return "anyelement"
 	case t.Kind == Array:
 		return Type{Kind: t.Elem}.String() + "[]"
 	case t.Kind == Numeric && t.Precision > 0:

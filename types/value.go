@@ -3,6 +3,7 @@ package types
 import (
 	"fmt"
 	"math"
+	"time"
 	"unicode/utf8"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -233,8 +234,12 @@ func AppendValue(b array.Builder, t Type, v any) error {
 	return Errorf(CodeDatatypeMismatch, "a Go value of type %T is no %s", v, t)
 }
 
-// ParseText reads PostgreSQL's input form of any type, with its modifiers, into a Go value. Errors: as the type's input function.
-func ParseText(t Type, text string) (any, error) {
+// ParseText reads PostgreSQL's input form of any type, with its modifiers, into a Go value. TIMESTAMPTZ without a zone is in
+// UTC. Errors: as the type's input function.
+func ParseText(t Type, text string) (any, error) { return ParseTextIn(t, text, nil) }
+
+// ParseTextIn is ParseText with TIMESTAMPTZ without a zone, also inside arrays, in the session's time zone; nil is UTC.
+func ParseTextIn(t Type, text string, zone *time.Location) (any, error) {
 	switch t.Kind {
 	case Bool:
 		return boxed(ParseBool(text))
@@ -262,12 +267,12 @@ func ParseText(t Type, text string) (any, error) {
 		us, err := ParseTimestamp(text)
 		return boxed(RoundTime(t, us), err)
 	case TimestampTZ:
-		us, err := ParseTimestampTZ(text, nil)
+		us, err := ParseTimestampTZ(text, zone)
 		return boxed(RoundTime(t, us), err)
 	case Interval:
 		return boxed(ParseInterval(text))
 	case Array:
-		return boxed(parseArray(t, text))
+		return boxed(parseArray(t, text, zone))
 	case JSONB:
 		norm, err := NormalizeJSONB([]byte(text))
 		return boxed(string(norm), err)
@@ -381,6 +386,11 @@ func FromText(b array.Builder, t Type, text []byte) error {
 
 // AppendText appends PostgreSQL's text output of one row of an array of t's storage; nothing for NULL. TIMESTAMPTZ is in UTC.
 func AppendText(dst []byte, t Type, arr arrow.Array, row int) []byte {
+	return AppendTextIn(dst, t, arr, row, nil)
+}
+
+// AppendTextIn is AppendText with TIMESTAMPTZ, also inside arrays, as it reads in the session's time zone; nil is UTC.
+func AppendTextIn(dst []byte, t Type, arr arrow.Array, row int, zone *time.Location) []byte {
 	if arr.IsNull(row) {
 		return dst
 	}
@@ -414,7 +424,7 @@ func AppendText(dst []byte, t Type, arr arrow.Array, row int) []byte {
 		return AppendTime(dst, int64(a.Value(row)))
 	case *array.Timestamp:
 		if a.DataType().(*arrow.TimestampType).TimeZone != "" {
-			return AppendTimestampTZ(dst, int64(a.Value(row)), nil)
+			return AppendTimestampTZ(dst, int64(a.Value(row)), zone)
 		}
 		return AppendTimestamp(dst, int64(a.Value(row)))
 	case *array.MonthDayNanoInterval:
@@ -431,7 +441,7 @@ func AppendText(dst []byte, t Type, arr arrow.Array, row int) []byte {
 				continue
 			}
 			at := len(dst)
-			dst = quoteElement(AppendText(dst, t.ElemType(), a.ListValues(), int(i)), at)
+			dst = quoteElement(AppendTextIn(dst, t.ElemType(), a.ListValues(), int(i), zone), at)
 		}
 		return append(dst, '}')
 	case *array.Struct:
@@ -443,7 +453,7 @@ func AppendText(dst []byte, t Type, arr arrow.Array, row int) []byte {
 			ft, _ := FromArrow(a.Field(i).DataType())
 			at := len(dst)
 			if !a.Field(i).IsNull(row) {
-				dst = quoteField(AppendText(dst, ft, a.Field(i), row), at)
+				dst = quoteField(AppendTextIn(dst, ft, a.Field(i), row, zone), at)
 			}
 		}
 		return append(dst, ')')
@@ -483,8 +493,11 @@ func appendInt(dst []byte, x int64) []byte {
 	return u128{0, abs64(x)}.appendDecimal(dst)
 }
 
-// AppendValueText appends PostgreSQL's text output of a Go value of type t; nothing for nil.
-func AppendValueText(dst []byte, t Type, v any) []byte {
+// AppendValueText appends PostgreSQL's text output of a Go value of type t; nothing for nil. TIMESTAMPTZ is in UTC.
+func AppendValueText(dst []byte, t Type, v any) []byte { return AppendValueTextIn(dst, t, v, nil) }
+
+// AppendValueTextIn is AppendValueText with TIMESTAMPTZ as it reads in the session's time zone; nil is UTC.
+func AppendValueTextIn(dst []byte, t Type, v any, zone *time.Location) []byte {
 	switch v := v.(type) {
 	case bool:
 		if v {
@@ -500,7 +513,7 @@ func AppendValueText(dst []byte, t Type, v any) []byte {
 		case Timestamp:
 			return AppendTimestamp(dst, v)
 		case TimestampTZ:
-			return AppendTimestampTZ(dst, v, nil)
+			return AppendTimestampTZ(dst, v, zone)
 		}
 		return appendInt(dst, v)
 	case float64:
@@ -527,7 +540,7 @@ func AppendValueText(dst []byte, t Type, v any) []byte {
 				continue
 			}
 			at := len(dst)
-			dst = quoteElement(AppendValueText(dst, t.ElemType(), x), at)
+			dst = quoteElement(AppendValueTextIn(dst, t.ElemType(), x, zone), at)
 		}
 		return append(dst, '}')
 	case nil:
