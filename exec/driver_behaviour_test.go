@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sort"
+	"sync"
 	"testing"
 	"time"
 
@@ -732,4 +733,30 @@ func TestUpserts(t *testing.T) {
 	require.False(t, provesKey(&planner.Node{Props: planner.Props{Keys: [][]int{{2}, {0, 1}}}}, []int{1}))
 	_, err := sinkChanges(&planner.Sink{Mode: planner.Append, Name: "s"}, schema, false, []*changelog.Batch{b})
 	require.ErrorContains(t, err, "only appends")
+}
+
+// Whoever waits for the end of a query that failed is answered when its sink, which was still being opened, is ready.
+func TestWaitForSlowSink(t *testing.T) {
+	w := newWorld()
+	f := newFeed(10, 1)
+	w.feeds[1] = f
+	f.add("a", bid{1, 1, 1 * second, false})
+	f.fail = func(string, int) error { return fmt.Errorf("no rights") }
+	cfg := w.config()
+	cfg.Partitions = time.Hour // nothing else wakes the driver
+	root := w.sinkNode(10, scanNode(1), planner.Append)
+	w.media[10].mu.Lock() // the sink cannot be opened
+	e := startEngine(t, cfg, JobSpec{ID: 10, Root: root})
+	defer stop(t, e)
+	open := sync.OnceFunc(w.media[10].mu.Unlock)
+	defer open()
+	ctx := testContext(t)
+	done := make(chan error, 1)
+	go func() { done <- e.Wait(ctx) }()
+	for waiting := false; !waiting; {
+		require.NoError(t, ctx.Err())
+		require.NoError(t, e.do(ctx, func() { waiting = len(e.idlers) == 1 && e.jobs[10].state == JobFailed }))
+	}
+	open()
+	require.ErrorContains(t, <-done, "no rights")
 }

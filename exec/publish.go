@@ -264,6 +264,7 @@ func (p *publisher) open(ctx context.Context) error {
 		p.mu.Lock()
 		p.ready = true
 		p.mu.Unlock()
+		p.wake()
 		return nil
 	}
 	if _, unmarked := p.sink.(sinks.Unmarked); !unmarked {
