@@ -9,12 +9,16 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
-// fromItem is one relation of FROM: a node and the columns of it that have names.
+// fromItem is what stands in FROM: a node and the columns of it that have names.
 type fromItem struct {
-	name string
-	node *Node
-	cols []fromColumn
-	key  []int // columns of the node that are a key the user vouches for
+	name   string
+	object string // the catalog name of an object without alias
+	hidden string // the name that the alias hides
+	node   *Node
+	cols   []fromColumn // those of *
+	key    []int        // columns of the node that are a key the user vouches for
+	// joined are the names inside of a join without alias; nil of all else.
+	joined *scope
 }
 
 type fromColumn struct {
@@ -31,7 +35,10 @@ func newFromItem(name string, node *Node, visible int) *fromItem {
 }
 
 func (f *fromItem) scope() *scope {
-	s := &scope{rels: []scopeRel{{name: f.name, key: f.key}}}
+	if f.joined != nil {
+		return f.joined
+	}
+	s := &scope{rels: []scopeRel{{name: f.name, object: f.object, hidden: f.hidden, key: f.key}}}
 	for _, c := range f.cols {
 		s.cols = append(s.cols, scopeColumn{name: c.name, typ: f.node.Schema[c.index].Type, index: c.index})
 	}
@@ -44,7 +51,13 @@ func (b *binder) aliased(f *fromItem, alias sql.Alias) (*fromItem, error) {
 		return f, nil
 	}
 	g := *f
-	g.name = alias.Name.Name
+	g.name, g.object, g.joined = alias.Name.Name, "", nil
+	if f.object != "" && g.name != f.object {
+		g.hidden = f.object
+	}
+	if f.joined != nil {
+		g.key = nil
+	}
 	if len(alias.Columns) > len(f.cols) {
 		return nil, types.Errorf(types.CodeInvalidColumnRef, "table %q has %d columns available but %d columns specified",
 			g.name, len(f.cols), len(alias.Columns)).At(alias.Span())
@@ -56,17 +69,18 @@ func (b *binder) aliased(f *fromItem, alias sql.Alias) (*fromItem, error) {
 	return &g, nil
 }
 
-// from binds the FROM clause.
+// from binds the FROM clause: its items, joined as they come.
 func (b *binder) from(list []sql.TableExpr) (*fromItem, error) {
-	if len(list) > 1 {
-		for _, t := range list { // unknown names first
-			if _, err := b.fromOne(t); err != nil {
-				return nil, err
-			}
-		}
-		return nil, types.NotSupported(list[1].Span(), "joins")
+	item, err := b.fromOne(list[0])
+	if err != nil {
+		return nil, err
 	}
-	return b.fromOne(list[0])
+	for _, t := range list[1:] {
+		if item, err = b.joinWith(item, t, &joinClause{kind: sql.CrossJoin, at: t.Span()}); err != nil {
+			return nil, err
+		}
+	}
+	return item, nil
 }
 
 func (b *binder) fromOne(t sql.TableExpr) (*fromItem, error) {
@@ -96,12 +110,7 @@ func (b *binder) fromOne(t sql.TableExpr) (*fromItem, error) {
 		}
 		return nil, err
 	case *sql.Join:
-		for _, side := range []sql.TableExpr{x.L, x.R} { // unknown names first
-			if _, err := b.fromOne(side); err != nil {
-				return nil, err
-			}
-		}
-		return nil, types.NotSupported(x.Span(), "joins")
+		return b.fromJoin(x)
 	}
 	return nil, types.NotSupported(t.Span(), "this kind of table expression")
 }
@@ -135,6 +144,10 @@ func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 	item, err := b.scanObject(o, t.Span())
 	if err != nil {
 		return nil, err
+	}
+	item.name, item.object = t.Name.Last().Name, joinIdents(t.Name.Parts)
+	if q := t.Name.Qualifier(); len(q) == 1 && q[0].Name == publicSchema {
+		item.object = item.name
 	}
 	return b.aliased(item, t.Alias)
 }

@@ -12,19 +12,27 @@ import (
 type scope struct {
 	cols []scopeColumn
 	rels []scopeRel
+	// apart are the names of items of FROM that stand elsewhere in it, for messages.
+	apart []string
 }
 
 // scopeColumn is one visible column of the FROM clause.
 type scopeColumn struct {
-	rel   int // index in scope.rels
+	rel   int // index in scope.rels; -1: a column that USING or NATURAL merged, of no one relation
 	name  string
 	typ   types.Type
 	index int // column of the node
+	// qualified: the column is found, by * too, with its relation's name only, because USING or NATURAL merged it.
+	qualified bool
 }
 
 // scopeRel is one item of the FROM clause.
 type scopeRel struct {
 	name string // alias, or the object's own name; "" for a derived table without alias
+	// object is the catalog name of a table or view without alias, "" of all else.
+	object string
+	// hidden is the name that an alias hides, for messages.
+	hidden string
 	// key are the node's columns of a trusted primary key; nil if there is none.
 	key []int
 }
@@ -43,7 +51,7 @@ func (s *scope) lookup(ref *sql.ColumnRef) (*expr.Column, error) {
 	}
 	found := -1
 	for i, c := range s.cols {
-		if c.name != last.Name || rel >= 0 && c.rel != rel {
+		if c.name != last.Name || rel >= 0 && c.rel != rel || rel < 0 && c.qualified {
 			continue
 		}
 		if found >= 0 {
@@ -58,25 +66,49 @@ func (s *scope) lookup(ref *sql.ColumnRef) (*expr.Column, error) {
 	return &expr.Column{Base: expr.Base{T: c.typ, Sp: ref.Span()}, Index: c.index, Name: c.name}, nil
 }
 
-// relation finds an item of FROM by its name, which may be qualified with the schema public.
+// relation finds an item of FROM by its name, which may be qualified with a schema.
 func (s *scope) relation(qualifier []sql.Ident) (int, error) {
 	name := qualifier[len(qualifier)-1].Name
+	sp := qualifier[0].Span().Cover(qualifier[len(qualifier)-1].Span())
 	full := joinIdents(qualifier)
+	if len(qualifier) == 2 && qualifier[0].Name == publicSchema {
+		full = name
+	}
+	found := -1
 	var names []string
 	for i, r := range s.rels {
-		if r.name == name && (len(qualifier) == 1 || qualifier[0].Name == publicSchema || r.name == full) || r.name == full {
-			return i, nil
+		if len(qualifier) == 1 && r.name == name || len(qualifier) > 1 && r.object == full {
+			if found >= 0 {
+				return 0, types.Errorf(codeAmbiguousAlias, "table reference %q is ambiguous", name).At(sp)
+			}
+			found = i
 		}
 		if r.name != "" {
 			names = append(names, r.name)
 		}
 	}
-	err := types.Errorf(types.CodeUndefinedTable, "missing FROM-clause entry for table %q", name).At(qualifier[0].Span().Cover(qualifier[len(qualifier)-1].Span()))
+	if found >= 0 {
+		return found, nil
+	}
+	for _, r := range s.rels {
+		if r.hidden == full {
+			return 0, types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table %q", name).At(sp).
+				WithHint("perhaps you meant to reference the table alias %q", r.name)
+		}
+	}
+	if slices.Contains(s.apart, name) {
+		return 0, types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table %q", name).At(sp).
+			WithHint("there is an entry for table %q, but it cannot be referenced from this part of the query", name)
+	}
+	err := types.Errorf(types.CodeUndefinedTable, "missing FROM-clause entry for table %q", name).At(sp)
 	if near := types.Nearest(name, names); near != "" {
 		return 0, err.WithHint("did you mean %q?", near)
 	}
 	return 0, err
 }
+
+// codeAmbiguousAlias is PostgreSQL's SQLSTATE of a table name that two items of FROM have.
+const codeAmbiguousAlias types.Code = "42P09"
 
 func (s *scope) unknownColumn(ref *sql.ColumnRef, rel int) error {
 	last := ref.Parts[len(ref.Parts)-1]
@@ -129,10 +161,72 @@ func sorted(list []string) []string {
 	return list
 }
 
-// addRelation puts the columns [from, from+len(schema)) of a node into the scope under a name.
+// addRelation puts the columns of a schema into the scope under a name.
 func (s *scope) addRelation(name string, schema types.Schema, key []int) {
-	s.rels = append(s.rels, scopeRel{name: name, key: key})
+	s.rels = append(s.rels, scopeRel{name: name, object: name, key: key})
 	for i, f := range schema {
 		s.cols = append(s.cols, scopeColumn{rel: len(s.rels) - 1, name: f.Name, typ: f.Type, index: i})
 	}
+}
+
+// column returns a column of the scope as an expression.
+func (c scopeColumn) column(sp types.Span) *expr.Column {
+	return &expr.Column{Base: expr.Base{T: c.typ, Sp: sp}, Index: c.index, Name: c.name}
+}
+
+// star returns the columns that * stands for, or those of the relation rel that its * does.
+func (s *scope) star(rel int) []scopeColumn {
+	var cols []scopeColumn
+	for _, c := range s.cols {
+		if rel < 0 && !c.qualified || rel >= 0 && c.rel == rel {
+			cols = append(cols, c)
+		}
+	}
+	return cols
+}
+
+// shifted returns the scope over a node in which offset columns stand before those of this one.
+func (s *scope) shifted(offset int) *scope {
+	out := &scope{cols: slices.Clone(s.cols), rels: slices.Clone(s.rels)}
+	for i := range out.cols {
+		out.cols[i].index += offset
+	}
+	for i, r := range out.rels {
+		out.rels[i].key = shiftColumns(r.key, offset)
+	}
+	return out
+}
+
+// beside returns the scope over the columns of two nodes side by side, of which left has width columns.
+//
+// Errors: CodeDuplicateAlias for a name that both have.
+func (s *scope) beside(right *scope, width int, sp types.Span) (*scope, error) {
+	for _, r := range right.rels {
+		for _, l := range s.rels {
+			if r.name != "" && r.name == l.name && (r.object == "" || l.object == "" || r.object == l.object) {
+				return nil, types.Errorf(types.CodeDuplicateAlias, "table name %q specified more than once", r.name).At(sp).
+					WithHint("give it an alias: %s AS other_name", r.name)
+			}
+		}
+	}
+	out := s.shifted(0)
+	moved := right.shifted(width)
+	for i := range moved.cols {
+		if moved.cols[i].rel >= 0 {
+			moved.cols[i].rel += len(out.rels)
+		}
+	}
+	out.cols, out.rels = append(out.cols, moved.cols...), append(out.rels, moved.rels...)
+	return out, nil
+}
+
+func shiftColumns(cols []int, offset int) []int {
+	if cols == nil {
+		return nil
+	}
+	out := make([]int, len(cols))
+	for i, c := range cols {
+		out[i] = c + offset
+	}
+	return out
 }

@@ -71,12 +71,8 @@ func (b *binder) selectItems(sel *sql.Select, sc *scope) ([]selectItem, error) {
 		} else if len(sc.rels) == 0 {
 			return nil, types.Errorf(types.CodeSyntax, "SELECT * with no tables specified is not valid").At(star.Span())
 		}
-		for _, c := range sc.cols {
-			if rel < 0 || c.rel == rel {
-				items = append(items, selectItem{name: c.name, col: &expr.Column{
-					Base: expr.Base{T: c.typ, Sp: star.Span()}, Index: c.index, Name: c.name,
-				}})
-			}
+		for _, c := range sc.star(rel) {
+			items = append(items, selectItem{name: c.name, col: c.column(star.Span())})
 		}
 	}
 	return items, nil

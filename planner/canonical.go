@@ -89,6 +89,12 @@ func canonicalOp(op Op) string {
 		return fmt.Sprintf("materialize %d key %v retention %d", op.Object, op.Key, op.Retention)
 	case *Output:
 		return "output"
+	case *Join:
+		return canonicalJoin(op)
+	case *TemporalJoin:
+		return canonicalTemporalJoin(op)
+	case *AsofJoin:
+		return canonicalAsofJoin(op)
 	}
 	return fmt.Sprintf("%T", op)
 }

@@ -84,7 +84,8 @@ func FormatDiff(changes []OpChange) string {
 // stateful reports whether an operator keeps rows or groups between epochs, or, as a source, positions.
 func stateful(op Op) bool {
 	switch op.(type) {
-	case *Scan, *Watermark, *SessionExpand, *Aggregate, *WindowAggregate, *EmitEvery, *Materialize, *Sink:
+	case *Scan, *Watermark, *SessionExpand, *Aggregate, *WindowAggregate, *EmitEvery, *Materialize, *Sink,
+		*Join, *TemporalJoin, *AsofJoin:
 		return true
 	}
 	return false

@@ -163,6 +163,12 @@ func describe(n *Node) string {
 		return s
 	case *Output:
 		return "Output"
+	case *Join:
+		return joinText(n, op)
+	case *TemporalJoin:
+		return temporalJoinText(n, op)
+	case *AsofJoin:
+		return asofJoinText(n, op)
 	}
 	return fmt.Sprintf("%T", n.Op)
 }
@@ -340,6 +346,12 @@ func distribution(n *Node) string {
 			return hash(op.Key)
 		}
 		return "hash(*)"
+	case *Join:
+		return joinDistribution(n, op.LeftKeys, op.RightKeys)
+	case *TemporalJoin:
+		return joinDistribution(n, op.LeftKeys, op.RightKeys)
+	case *AsofJoin:
+		return joinDistribution(n, op.LeftKeys, op.RightKeys)
 	}
 	return ""
 }

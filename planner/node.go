@@ -203,6 +203,18 @@ func mapNodeExprs(n *Node, f func(expr.Expr) expr.Expr) *Node {
 			c.Rows[i] = all(row)
 		}
 		return n.withOp(&c, n.Schema)
+	case *Join:
+		if op.On != nil {
+			c := *op
+			c.On = f(op.On)
+			return n.withOp(&c, n.Schema)
+		}
+	case *TemporalJoin:
+		if op.On != nil {
+			c := *op
+			c.On = f(op.On)
+			return n.withOp(&c, n.Schema)
+		}
 	case *Scan:
 		c := *op
 		c.Prune = all(op.Prune)

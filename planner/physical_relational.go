@@ -33,8 +33,12 @@ type Join struct {
 	LeftExpiry, RightExpiry *Expiry
 	// Final: rows without a match are put out only once they have expired, so that the output of append-only inputs is append-only.
 	Final bool
-	// LeftRowWatermark and RightRowWatermark are the hidden input columns that late rows are judged by, or -1.
+	// LeftRowWatermark and RightRowWatermark are the hidden input columns that late rows are judged by, or -1. A row is late, and
+	// rejected under OnLate, when LeftLate (RightLate), with the row's own watermark for W, holds of it: rows of the other side that it
+	// matches may be forgotten. It holds later than the watermark passes the row, and has nothing to do with the row's own expiry. nil:
+	// no row of the side is late.
 	LeftRowWatermark, RightRowWatermark int
+	LeftLate, RightLate                 *Expiry
 	OnLate                              Policy
 }
 

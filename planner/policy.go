@@ -79,6 +79,14 @@ func (r *rewriter) applyPolicies(root *Node) *Node {
 			c := *op
 			c.OnError = p.onError
 			set(&c)
+		case *Join:
+			c := *op
+			c.OnError, c.OnLate = p.onError, p.onLate
+			set(&c)
+		case *TemporalJoin:
+			c := *op
+			c.OnError, c.OnLate = p.onError, p.onLate
+			set(&c)
 		}
 		below[out] = p
 		return out

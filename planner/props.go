@@ -108,6 +108,12 @@ func (r *rewriter) derive(n *Node) Props {
 		return tableFuncProps(n, op, in)
 	case *TemporalFilter:
 		return temporalFilterProps(op, in)
+	case *Join:
+		return r.joinProps(n, op)
+	case *TemporalJoin:
+		return temporalJoinProps(n, op)
+	case *AsofJoin:
+		return asofJoinProps(n, op)
 	}
 	return none
 }

@@ -106,6 +106,8 @@ func inputNeeds(n *Node, i int, need []bool) []bool {
 		tableFuncNeeds(op, need, out)
 	case *TemporalFilter:
 		temporalFilterNeeds(op, need, out)
+	case *Join, *TemporalJoin, *AsofJoin:
+		return joinNeeds(n, i, need)
 	default:
 		return allOf(width)
 	}
@@ -245,6 +247,10 @@ func (c *columnPruner) build(n *Node) *pruned {
 		return c.tableFunc(n, op, need)
 	case *TemporalFilter:
 		return c.temporalFilter(n, op, need)
+	}
+	switch n.Op.(type) {
+	case *Join, *TemporalJoin, *AsofJoin:
+		return c.pruneJoin(n, need)
 	}
 	// All other operators pass all columns on, or read what cannot be cut.
 	inputs := make([]*Node, len(n.Inputs))

@@ -32,6 +32,7 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	root = r.mergeProjects(root)
 	root = r.recogniseWindows(root)
 	root = r.foldConstants(r.mergeProjects(r.pushFilters(root)))
+	root = r.joinKeys(root)
 	root = r.dropDistinct(root)
 	root, err := r.closeGroups(root)
 	if err != nil {
@@ -71,6 +72,9 @@ func (b *binder) finish(root *Node) (*Node, error) {
 func (r *rewriter) foldConstants(root *Node) *Node {
 	return bottomUp(root, func(n *Node) *Node {
 		n = mapNodeExprs(n, r.reg.Fold)
+		if j, ok := n.Op.(*Join); ok {
+			return foldJoin(n, j)
+		}
 		f, ok := n.Op.(*Filter)
 		switch {
 		case !ok:

@@ -169,6 +169,13 @@ func validateNode(n *Node) error {
 	case *TemporalFilter:
 		checks().temporalFilter(op)
 	}
+	switch n.Op.(type) {
+	case *Join, *TemporalJoin, *AsofJoin:
+		inputs = 2
+		if e := validateJoin(n); e != nil && err == nil {
+			err = bad("%v", e)
+		}
+	}
 	if err == nil && len(n.Inputs) != inputs {
 		err = bad("%d inputs, wanted %d", len(n.Inputs), inputs)
 	}
