@@ -59,6 +59,7 @@ type relation struct {
 	order         []SortKey
 	limit, offset *int64
 	ties          bool       // WITH TIES
+	firsts        bool       // the order has chosen the rows of DISTINCT ON
 	ordered       types.Span // where ORDER BY, LIMIT or OFFSET stands; zero if there is none
 	emit          *sql.Emit
 }

@@ -258,7 +258,7 @@ func (s *selectBinder) finish(node *Node, out *outputs) (*relation, error) {
 			first.Order = append(first.Order, k)
 		}
 	}
-	typed.node = newTopN(typed.node, first)
+	typed.node, typed.firsts = newTopN(typed.node, first), true
 	return typed, nil
 }
 

@@ -202,11 +202,22 @@ func (r *rewriter) overProps(n *Node, op *Over, in Props) Props {
 			break
 		}
 	}
-	if op.Close < 0 && !in.Bounded && !in.HasKey(nil) {
+	if op.Close < 0 && !in.Bounded && !in.HasKey(nil) && !fewRows(n.in()) {
 		out.Grows = "it keeps every row for ever"
 		out.GrowsHint = r.partitionHint(n.in())
 	}
 	return out
+}
+
+// fewRows reports whether a node never has more rows than a constant: the first ones of all.
+func fewRows(n *Node) bool {
+	switch op := n.Op.(type) {
+	case *TopN:
+		return len(op.Partition) == 0 && op.Limit >= 0 && op.Rank == ByRowNumber
+	case *Project, *Filter, *Over:
+		return fewRows(n.in())
+	}
+	return false
 }
 
 func (r *rewriter) partitionHint(n *Node) string {
@@ -277,6 +288,9 @@ func markOrder(out []bool, keys []SortKey) {
 
 func overNeeds(op *Over, need []bool, out []bool) {
 	copy(out, need[:len(out)])
+	if !slices.Contains(need[len(out):], true) { // it will be dropped
+		return
+	}
 	markColumns(out, op.Partition)
 	markOrder(out, op.Order)
 	for i, c := range op.Calls {

@@ -150,8 +150,9 @@ type Frame struct {
 	Exclude    FrameExclusion
 }
 
-// Bound is one end of a frame. Offset is a constant: a bigint for ROWS and GROUPS; for RANGE a value that is added to or subtracted
-// from the only ordering column, of that column's type or an interval.
+// Bound is one end of a frame. Offset is a constant, neither NULL nor negative: a bigint for ROWS and GROUPS; for RANGE a value that is added
+// to or subtracted from the only ordering column: a bigint for integers of any width, double precision for floats, a numeric, or an
+// interval for dates, times, timestamps and intervals.
 type Bound struct {
 	Kind   BoundKind
 	Offset *expr.Literal

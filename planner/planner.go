@@ -75,6 +75,9 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 			plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
 		case rel.isLimited():
 			rel = rel.limited()
+		case rel.firsts:
+			rel = visiblePart(rel)
+			b.notice(rel.ordered, "read a materialized view with ORDER BY", "the changes of a continuous query have no order: ORDER BY chooses the rows of DISTINCT ON only")
 		default:
 			return nil, types.NotSupported(rel.ordered, "ORDER BY of a continuous query: its changes come in the order of time").
 				WithHint("add LIMIT to follow the first rows, or read a materialized view with ORDER BY")

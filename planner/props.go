@@ -83,7 +83,7 @@ func (r *rewriter) derive(n *Node) Props {
 	case *Materialize:
 		if op.Retention > 0 { // rows leave by the clock
 			in.AppendOnly, in.Watermarks = false, nil
-		} else if !in.Bounded && !growsBelow(n.in()) && !in.HasKey(nil) && !isTable(n.in()) {
+		} else if !in.Bounded && !growsBelow(n.in()) && !in.HasKey(nil) && !isTable(n.in()) && !fewRows(n.in()) {
 			in.Grows = "it keeps every row of its query for ever"
 			in.GrowsHint = "set retention in the view's WITH options"
 		}

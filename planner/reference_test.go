@@ -99,6 +99,10 @@ func (r *reference) eval(t *testing.T, n *Node) []refRow {
 		}
 	case *WindowExpand:
 		out = expandRows(in, op.Window)
+	case *Over:
+		return overRows(t, in, op)
+	case *TopN:
+		return topNRows(in, op)
 	case *SessionExpand:
 		out = sessionRows(in, op.Window, op.Partition)
 	case *Aggregate:
@@ -273,7 +277,11 @@ func (q queryMaker) relation(depth int) string {
 		fmt.Sprintf(windows, "CUMULATE")+"INTERVAL '5' SECOND, INTERVAL '15' SECOND)", fmt.Sprintf(windows, "SESSION")+"INTERVAL '3' SECOND)",
 		"SESSION(TABLE("+q.relation(depth-1)+") PARTITION BY a, DESCRIPTOR(ts), INTERVAL '3' SECOND)")
 	bound := q.pick("window_end", "window_start", "window_time")
-	switch q.Intn(12) {
+	switch q.Intn(15) {
+	case 12, 13:
+		return q.over(in)
+	case 14:
+		return q.first(in)
 	case 9:
 		return "SELECT n AS a, one AS b, c, ts FROM (SELECT count(*)::int AS n, 1 AS one, max(c) AS c, max(ts) AS ts FROM " + in + where + ") g" +
 			q.pick("", " WHERE one = 2", " WHERE n > 3")
@@ -321,7 +329,7 @@ func TestRewritesKeepTheAnswer(t *testing.T) {
 		CREATE SOURCE u (a INT, b INT, c TEXT, ts TIMESTAMP) WITH (connector = 'file', path = 'x', format = 'json')`)
 	base, err := types.ParseTimestamp("2020-01-01 00:00:00")
 	require.NoError(t, err)
-	windowed := 0
+	windowed, tops := 0, 0
 	for seed := range int64(300) {
 		q := queryMaker{rand.New(rand.NewSource(seed))}
 		ref := &reference{tables: map[string][]refRow{}}
@@ -349,6 +357,9 @@ func TestRewritesKeepTheAnswer(t *testing.T) {
 			if _, ok := n.Op.(*WindowAggregate); ok {
 				windowed++
 			}
+			if _, ok := n.Op.(*TopN); ok {
+				tops++
+			}
 		})
 		lines := func(rows []refRow) []string {
 			out := []string{}
@@ -363,6 +374,7 @@ func TestRewritesKeepTheAnswer(t *testing.T) {
 		checkKeys(t, ref, plan.Root)
 	}
 	require.Greater(t, windowed, 50)
+	require.Greater(t, tops, 30)
 }
 
 // checkKeys checks that the keys that are proved of every node hold in the reference's answer.

@@ -32,6 +32,9 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	root = r.mergeProjects(root)
 	root = r.recogniseWindows(root)
 	root = r.foldConstants(r.mergeProjects(r.pushFilters(root)))
+	if top := r.recogniseTopN(root); top != root {
+		root = r.mergeProjects(r.pushFilters(r.mergeProjects(r.pruneColumns(top))))
+	}
 	root = r.joinKeys(root)
 	root = r.dropDistinct(root)
 	root, err := r.closeGroups(root)

@@ -35,6 +35,13 @@ func (r *relation) limited() *relation {
 	return &c
 }
 
+// visiblePart drops the order and the hidden columns.
+func visiblePart(r *relation) *relation {
+	c := *r
+	c.node, c.order = visibleOnly(r), nil
+	return &c
+}
+
 // firstRows is the TopN of LIMIT and OFFSET.
 func (r *relation) firstRows() *Node {
 	if !r.isLimited() {
