@@ -21,7 +21,7 @@ func (s *Session) query(ctx context.Context, p *planner.Planner, q *sql.Query) (
 		return s.queryAsOf(ctx, p, q)
 	}
 	p.OrderBounded = q.Emit == nil // an answer that is collected can be sorted
-	plan, err := p.PlanQuery(q)
+	plan, err := s.plans.query(p, q)
 	if err != nil {
 		return Result{}, err
 	}
@@ -83,15 +83,9 @@ func (s *Session) queryAsOf(ctx context.Context, p *planner.Planner, q *sql.Quer
 
 // subscribe streams the changes of a query or relation.
 func (s *Session) subscribe(ctx context.Context, p *planner.Planner, stmt *sql.Subscribe) (Result, error) {
-	q := stmt.Query
-	if stmt.AsOf != nil || len(stmt.Options) > 0 {
-		return Result{}, types.NotSupported(stmt.Span(), "options of SUBSCRIBE")
-	}
-	if q == nil {
-		var err error
-		if q, err = sql.ParseQuery("TABLE " + sql.Format(stmt.Name)); err != nil {
-			return Result{}, err
-		}
+	q, err := subscribedQuery(stmt)
+	if err != nil {
+		return Result{}, err
 	}
 	p.Live = true
 	plan, err := p.PlanQuery(q)
@@ -100,6 +94,17 @@ func (s *Session) subscribe(ctx context.Context, p *planner.Planner, stmt *sql.S
 	}
 	rows, err := s.live(ctx, plan, false)
 	return Result{Tag: "SUBSCRIBE", Rows: rows, Notices: notices(plan.Notices)}, err
+}
+
+// subscribedQuery returns the query that SUBSCRIBE follows.
+func subscribedQuery(stmt *sql.Subscribe) (*sql.Query, error) {
+	if stmt.AsOf != nil || len(stmt.Options) > 0 {
+		return nil, types.NotSupported(stmt.Span(), "options of SUBSCRIBE")
+	}
+	if stmt.Query != nil {
+		return stmt.Query, nil
+	}
+	return sql.ParseQuery("TABLE " + sql.Format(stmt.Name))
 }
 
 func columnsOf(schema types.Schema) []Column {

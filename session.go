@@ -18,6 +18,7 @@ type Session struct {
 	db *DB
 
 	run      sync.Mutex
+	plans    plans // guarded by run
 	mu       sync.Mutex
 	settings planner.Settings
 	set      map[string]string // as SHOW prints them
@@ -171,6 +172,8 @@ func paramOf(a any) (planner.Param, error) {
 		return planner.Param{T: types.ByteaType, Value: v}, nil
 	case time.Time:
 		return planner.Param{T: types.TimestampTZType, Value: v.UnixMicro()}, nil
+	case Arg:
+		return planner.Param{T: v.Type, Value: v.Value}, nil
 	}
 	return planner.Param{}, types.Errorf(types.CodeDatatypeMismatch, "a Go %T cannot be a parameter", a)
 }

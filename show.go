@@ -23,14 +23,19 @@ import (
 type table struct {
 	names []string
 	rows  [][]any
+	// typed are the columns that are not text, by name: their types do not depend on whether there are rows.
+	typed map[string]types.Type
 }
 
 // result turns t into Rows whose columns are text, or bigint where all cells are numbers.
 func (t *table) result(tag string) Result {
 	var schema types.Schema
 	for i, name := range t.names {
-		typ := types.TextType
-		if len(t.rows) > 0 {
+		typ, given := t.typed[name]
+		if !given {
+			typ = types.TextType
+		}
+		if !given && len(t.rows) > 0 {
 			switch t.rows[0][i].(type) {
 			case int64:
 				typ = types.Int8Type
@@ -126,7 +131,7 @@ func (s *Session) showTable(p *planner.Planner, stmt *sql.Show) (*table, error) 
 	case "connectors":
 		return s.connectorTable(), nil
 	case "formats":
-		t := &table{names: []string{"name", "source", "sink", "description"}}
+		t := &table{names: []string{"name", "source", "sink", "description"}, typed: map[string]types.Type{"source": types.BoolType, "sink": types.BoolType}}
 		for _, f := range s.db.connectors.formats {
 			t.rows = append(t.rows, []any{f.spec.Name, f.spec.Source, f.spec.Sink, f.spec.Doc})
 		}
@@ -136,19 +141,19 @@ func (s *Session) showTable(p *planner.Planner, stmt *sql.Show) (*table, error) 
 	case "jobs":
 		return jobTable(stats()), nil
 	case "rejected":
-		t := &table{names: []string{"source", "reason", "rows"}}
+		t := &table{names: []string{"source", "reason", "rows"}, typed: map[string]types.Type{"rows": types.Int8Type}}
 		for _, r := range stats().Rejected {
 			t.rows = append(t.rows, []any{r.Source, string(r.Reason), r.Rows})
 		}
 		return t, nil
 	case "state":
-		t := &table{names: []string{"operator", "table", "rows", "bytes"}}
+		t := &table{names: []string{"operator", "table", "rows", "bytes"}, typed: map[string]types.Type{"rows": types.Int8Type, "bytes": types.Int8Type}}
 		for _, x := range stats().Tables {
 			t.rows = append(t.rows, []any{x.Operator, x.Name, x.Rows, x.Bytes})
 		}
 		return t, nil
 	case "versions":
-		t := &table{names: []string{"epoch", "time"}}
+		t := &table{names: []string{"epoch", "time"}, typed: map[string]types.Type{"epoch": types.Int8Type}}
 		for _, v := range s.db.store.Versions() {
 			t.rows = append(t.rows, []any{int64(v.Epoch), time.UnixMicro(v.Clock)})
 		}
@@ -209,7 +214,8 @@ func (s *Session) columnTable(p *planner.Planner, name *sql.Name) (*table, error
 }
 
 func describeTable(list []planner.ColumnInfo) *table {
-	t := &table{names: []string{"column", "type", "nullable", "key", "extra"}}
+	t := &table{names: []string{"column", "type", "nullable", "key", "extra"},
+		typed: map[string]types.Type{"nullable": types.BoolType, "key": types.BoolType}}
 	for _, c := range list {
 		t.rows = append(t.rows, []any{c.Name, c.Type, c.Nullable, c.Key, c.Extra})
 	}
@@ -301,7 +307,8 @@ func watermarkText(w changelog.Watermark) any {
 
 // watermarkTable says per partition where event time stands, who holds it back and since when.
 func watermarkTable(st exec.Stats) *table {
-	t := &table{names: []string{"source", "partition", "watermark", "source_watermark", "state", "holds_back", "since"}}
+	t := &table{names: []string{"source", "partition", "watermark", "source_watermark", "state", "holds_back", "since"},
+		typed: map[string]types.Type{"holds_back": types.BoolType}}
 	for _, w := range st.Watermarks {
 		status := "active"
 		switch {
@@ -320,7 +327,7 @@ func watermarkTable(st exec.Stats) *table {
 }
 
 func jobTable(st exec.Stats) *table {
-	t := &table{names: []string{"id", "name", "state", "error"}}
+	t := &table{names: []string{"id", "name", "state", "error"}, typed: map[string]types.Type{"id": types.Int8Type}}
 	for _, j := range st.Jobs {
 		var text any
 		if j.Err != nil {

@@ -147,6 +147,9 @@ func castError(from, to types.Type, ctx CastContext) *types.Error {
 // castUnknown reads an untyped literal as a value of type to. An untyped expression that is no literal can only be NULL.
 func castUnknown(e Expr, to types.Type, ctx CastContext) (Expr, error) {
 	lit, ok := e.(*Literal)
+	if ok && lit.Typed != nil {
+		lit.Typed(to)
+	}
 	if !ok || lit.Value == nil {
 		return &Literal{Base: Base{T: to, Sp: e.Span()}}, nil
 	}

@@ -42,6 +42,8 @@ type Column struct {
 type Literal struct {
 	Base
 	Value any
+	// Typed, of an untyped NULL that stands for a parameter, is told the type that the literal is read as; nil else.
+	Typed func(types.Type)
 }
 
 // Call applies one overload of a scalar function, operator or cast; argument types already equal the overload's up to modifiers, casts

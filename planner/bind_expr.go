@@ -87,6 +87,9 @@ func (b *exprBinder) bindList(list []sql.Expr) ([]expr.Expr, error) {
 }
 
 func (b *exprBinder) bindAny(e sql.Expr) (expr.Expr, error) {
+	if x, done, err := b.collection(e); done {
+		return x, err
+	}
 	switch x := e.(type) {
 	case *sql.ColumnRef:
 		return b.sc.lookup(x)
@@ -181,7 +184,7 @@ func (b *exprBinder) unsupported(e sql.Expr) error {
 	case *sql.IndexExpr, *sql.SliceExpr:
 		return types.NotSupported(x.Span(), "subscripts")
 	case *sql.RowExpr:
-		return types.NotSupported(x.Span(), "row values")
+		return types.NotSupported(x.Span(), "a row value here: rows can be compared, and tested with IN and IS NULL")
 	case *sql.FieldExpr:
 		return types.NotSupported(x.Span(), "fields of composite values")
 	case *sql.Star:
@@ -411,14 +414,6 @@ func (b *exprBinder) cast(x *sql.CastExpr) (expr.Expr, error) {
 		return &expr.Try{Base: expr.Base{T: t, Sp: x.Span()}, X: e}, nil
 	}
 	return expr.Cast(arg, t, expr.Explicit)
-}
-
-func (b *exprBinder) param(x *sql.Param) (expr.Expr, error) {
-	if x.Number < 1 || x.Number > len(b.p.Params) {
-		return nil, types.Errorf(types.CodeUndefinedParameter, "there is no parameter $%d", x.Number).At(x.Span())
-	}
-	p := b.p.Params[x.Number-1]
-	return &expr.Literal{Base: expr.Base{T: p.T, Sp: x.Span()}, Value: p.Value}, nil
 }
 
 // fold evaluates what is constant in e.

@@ -13,17 +13,13 @@ type Planner struct {
 	Settings   Settings
 	Connectors Connectors
 	Params     []Param // the values of $1, $2 ...
+	// Infer collects the types of parameters, whose values are not there yet; such a plan only tells the columns.
+	Infer *ParamTypes
 	// Live plans queries over views to be followed, not read once: SUBSCRIBE.
 	Live bool
 	// OrderBounded allows ORDER BY and LIMIT over sources that end: the caller applies them to the whole answer, as to a
 	// snapshot.
 	OrderBounded bool
-}
-
-// Param is the value of a query parameter, in the form of expr.Literal. Unknown types are untyped literals.
-type Param struct {
-	T     types.Type
-	Value any
 }
 
 // QueryPlan is a query ready to run: a snapshot or a live query.

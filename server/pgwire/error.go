@@ -41,7 +41,7 @@ func statementError(ctx context.Context, err error) *types.Error {
 
 // errorResponse is the message of an error; text is the one that its place refers to.
 func errorResponse(severity string, e *types.Error, text string) *pgproto3.ErrorResponse {
-	m := &pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: string(e.Code), Message: e.Msg, Hint: e.Hint}
+	m := &pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: string(e.Code), Message: e.Msg, Detail: e.Detail, Hint: e.Hint}
 	if e.Code == "" {
 		m.Code = string(types.CodeInternal)
 	}

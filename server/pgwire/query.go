@@ -71,15 +71,46 @@ func (c *conn) simple(text string) {
 	}
 }
 
+// timeout gives a statement the time that the session allows it.
+func (c *conn) timeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if d := c.session.StatementTimeout(); d > 0 {
+		return context.WithTimeout(ctx, d)
+	}
+	return ctx, func() {}
+}
+
+func (c *conn) notices(list []streamsql.Notice) {
+	if len(list) == 0 {
+		return
+	}
+	if least, _ := c.session.Setting("client_min_messages"); least == "warning" || least == "error" {
+		return
+	}
+	for _, n := range list {
+		c.out.send(noticeResponse(n))
+	}
+}
+
 // statement runs one statement and sends all that it answers.
 func (c *conn) statement(ctx context.Context, stmt sql.Statement, text string) error {
+	ctx, timeout := c.timeout(ctx)
+	defer timeout()
+	err := c.answer(ctx, stmt, text)
+	if err != nil {
+		return statementError(ctx, err)
+	}
+	return nil
+}
+
+func (c *conn) answer(ctx context.Context, stmt sql.Statement, text string) error {
+	if x, ok := stmt.(*sql.Copy); ok && x.Stdio {
+		return c.copy(ctx, x, text)
+	}
 	r, err := c.session.ExecStatement(ctx, stmt, text)
 	if err != nil {
 		return err
 	}
-	for _, n := range r.Notices {
-		c.out.send(noticeResponse(n))
-	}
+	c.notices(r.Notices)
 	if r.Rows == nil {
 		c.complete(r.Tag)
 		return nil
