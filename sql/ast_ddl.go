@@ -41,6 +41,7 @@ type TableDef struct {
 //
 //	ts TIMESTAMP NOT NULL                  Type, NotNull
 //	cost NUMERIC GENERATED ALWAYS AS (...) Generated (cost AS price * n: Type is nil)
+//	id INT GENERATED ALWAYS AS IDENTITY    Identity
 //	p AS PROCTIME()                        Generated is that call
 //	o BIGINT METADATA FROM 'offset'        Metadata = "offset"
 type ColumnDef struct {
@@ -52,6 +53,7 @@ type ColumnDef struct {
 	Null           bool // NULL was written
 	Default        Expr
 	Generated      Expr
+	Identity       Identity
 	Stored         bool // STORED or PERSISTED was written after the generated expression
 	Virtual        bool // VIRTUAL was written
 	IsMetadata     bool
@@ -63,6 +65,16 @@ type ColumnDef struct {
 	References     *References
 	Comment        string
 }
+
+// Identity is GENERATED ... AS IDENTITY.
+type Identity string
+
+// The forms of identity columns.
+const (
+	NotIdentity       Identity = ""
+	IdentityAlways    Identity = "ALWAYS"
+	IdentityByDefault Identity = "BY DEFAULT"
+)
 
 // References is REFERENCES t [(columns)]; actions are not kept.
 type References struct {

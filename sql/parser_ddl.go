@@ -279,7 +279,7 @@ func (p *parser) columnConstraint(c *ColumnDef) bool {
 		c.Collation = p.name("a collation")
 	case p.is("references"):
 		c.References = p.references()
-	case p.is("generated") && c.Generated == nil && !c.IsMetadata:
+	case p.is("generated") && c.Generated == nil && c.Identity == "" && !c.IsMetadata:
 		p.generated(c)
 	case p.is("as") && c.Generated == nil && !c.IsMetadata:
 		p.skip(1)
@@ -309,14 +309,25 @@ func (p *parser) columnConstraint(c *ColumnDef) bool {
 
 func (p *parser) generated(c *ColumnDef) {
 	p.expect("generated")
-	if p.is("by", "default") {
-		p.notSupported(tokenAt(p.tok()), "identity columns")
+	if p.accept("by", "default", "as", "identity") {
+		c.Identity = IdentityByDefault
+		p.sequenceOptions()
+		return
 	}
 	p.expect("always", "as")
-	if p.is("identity") {
-		p.notSupported(tokenAt(p.tok()), "identity columns")
+	if p.accept("identity") {
+		c.Identity = IdentityAlways
+		p.sequenceOptions()
+		return
 	}
 	c.Generated = p.expr()
+}
+
+// sequenceOptions refuses what may stand behind IDENTITY.
+func (p *parser) sequenceOptions() {
+	if p.is("(") {
+		p.notSupported(tokenAt(p.tok()), "options of identity columns")
+	}
 }
 
 // tableOptions reads the clauses behind the columns, in any order.

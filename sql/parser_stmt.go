@@ -150,7 +150,7 @@ func (p *parser) insert(w *With, start int) Statement {
 		s.Columns = p.idents("a column name")
 	}
 	if p.accept("overriding") {
-		p.notSupported(tokenAt(p.tok()), "OVERRIDING (there are no identity columns)")
+		p.notSupported(tokenAt(p.tok()), "OVERRIDING")
 	}
 	if p.is("default", "values") {
 		p.skip(2)

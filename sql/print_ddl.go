@@ -132,6 +132,9 @@ func (w *writer) columnDef(c *ColumnDef) {
 		w.put(" AS ")
 		w.parens(func() { w.expr(c.Generated) })
 	}
+	if c.Identity != NotIdentity {
+		w.put(" GENERATED ", string(c.Identity), " AS IDENTITY")
+	}
 	w.flag(c.Stored, " STORED")
 	w.flag(c.Virtual, " VIRTUAL")
 	if c.Default != nil {
