@@ -16,6 +16,7 @@ import (
 	"github.com/streamsql/streamsql/bench/harness"
 	"github.com/streamsql/streamsql/bench/loops"
 	"github.com/streamsql/streamsql/bench/probes"
+	"github.com/streamsql/streamsql/internal/collector"
 )
 
 func main() {
@@ -28,6 +29,7 @@ func main() {
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	collector.Tune(ctx) // as the command does
 	bench := harness.Bench{
 		Cases:  harness.Cases,
 		Sides:  slices.Concat(engine.Sides, []harness.Side{loops.Side}, optionalSides),

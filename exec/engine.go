@@ -33,7 +33,7 @@ type Config struct {
 	OpenSource func(ctx context.Context, scan *planner.Scan) (Source, error)
 	OpenSink   func(ctx context.Context, sink *planner.Sink) (Sink, error)
 
-	EpochRows   int           // an epoch takes in about so many rows at most; 0: 4 million
+	EpochRows   int           // an epoch takes in about so many rows at most; 0: 1 << 20
 	EpochBytes  int64         // and so many bytes; 0: 32 MiB
 	ReadBytes   int           // a read asks for so many; 0: 1 MiB
 	ReadAhead   int64         // bytes that may be read and wait for an epoch; 0: EpochBytes
@@ -79,7 +79,7 @@ func (c *Config) withDefaults() error {
 		c.Store = s
 	}
 	def(&c.Workers, runtime.GOMAXPROCS(0))
-	def(&c.EpochRows, 4<<20)
+	def(&c.EpochRows, 1<<20)
 	def(&c.EpochBytes, 32<<20)
 	def(&c.ReadBytes, 1<<20)
 	def(&c.ReadAhead, c.EpochBytes)

@@ -31,6 +31,7 @@ type inputs struct {
 	cond   *sync.Cond // budget became free, or work for decoders came
 	budget int64      // bytes that may be queued
 	queued int64
+	busy   int // readers that have more to read; each may queue its share of the budget, so that event times stay together
 	work   []*fetched
 	done   bool
 	// decoders are started with the first reader; then it is 0.
@@ -53,6 +54,7 @@ type partition struct {
 
 	// guarded by inputs.mu
 	queue    []*fetched
+	queued   int64 // bytes of queue
 	atEnd    bool  // the reader confirmed its end, and waits
 	readAt   int64 // clock at which that read began
 	finished bool  // the reader got ReadEnded; nothing follows the queue
@@ -148,10 +150,8 @@ func (in *inputs) start(src Source, calls *sync.Mutex, readers *sync.WaitGroup, 
 	return func() {
 		cancel()
 		in.mu.Lock()
-		for _, f := range p.queue {
-			in.queued -= f.bytes
-		}
-		p.queue = nil
+		in.queued -= p.queued
+		p.queue, p.queued = nil, 0
 		in.cond.Broadcast()
 		in.mu.Unlock()
 	}
@@ -194,6 +194,8 @@ func (in *inputs) pump(ctx context.Context, src Source, calls *sync.Mutex, p *pa
 		return err
 	}
 	defer rd.Close()
+	in.working(1)
+	defer in.working(-1)
 	for {
 		if err := in.room(ctx, p); err != nil {
 			return err
@@ -209,6 +211,7 @@ func (in *inputs) pump(ctx context.Context, src Source, calls *sync.Mutex, p *pa
 			*at = c.To()
 			f := &fetched{part: p, chunk: c, bytes: int64(c.Bytes()) + 256}
 			p.queue = append(p.queue, f)
+			p.queued += f.bytes
 			in.queued += f.bytes
 			in.work = append(in.work, f)
 			in.cond.Broadcast()
@@ -231,7 +234,9 @@ func (in *inputs) pump(ctx context.Context, src Source, calls *sync.Mutex, p *pa
 		case ReadEnded:
 			return nil
 		case ReadAtEnd:
+			in.working(-1)
 			err := rd.Wait(wait)
+			in.working(1)
 			nudge()
 			in.mu.Lock()
 			p.atEnd, p.nudge = false, nil
@@ -246,7 +251,15 @@ func (in *inputs) pump(ctx context.Context, src Source, calls *sync.Mutex, p *pa
 	}
 }
 
-// room waits until the partition may read: always one chunk, more within the budget.
+// working counts the readers that have more to read.
+func (in *inputs) working(n int) {
+	in.mu.Lock()
+	in.busy += n
+	in.cond.Broadcast()
+	in.mu.Unlock()
+}
+
+// room waits until the partition may read: always one chunk, more within its share of the budget.
 func (in *inputs) room(ctx context.Context, p *partition) error {
 	stop := context.AfterFunc(ctx, func() {
 		in.mu.Lock()
@@ -256,7 +269,7 @@ func (in *inputs) room(ctx context.Context, p *partition) error {
 	defer stop()
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for in.queued >= in.budget && (len(p.queue) > 0 || in.budget <= 0) {
+	for (in.queued >= in.budget || p.queued >= in.budget/int64(in.busy)) && (len(p.queue) > 0 || in.budget <= 0) {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -475,7 +488,7 @@ func (l *scanLeaf) takeChunk(p *partition, maxRows int) (rows int, bytes int64, 
 			t.item.batch = d.Batch
 			rows += d.Batch.Rows()
 		}
-		if t.item.batch != nil || t.skipped != 0 {
+		if t.item.batch != nil || t.skipped != 0 && t.skipped != changelog.MinWatermark {
 			l.intake = append(l.intake, t)
 		}
 		rows += len(d.Bad)
@@ -490,6 +503,7 @@ func (l *scanLeaf) takeChunk(p *partition, maxRows int) (rows int, bytes int64, 
 	p.to = f.chunk.To()
 	p.queue[0] = nil
 	p.queue = p.queue[1:]
+	p.queued -= f.bytes
 	l.in.queued -= f.bytes
 	return rows, f.bytes, true
 }
