@@ -94,21 +94,13 @@ func (b *binder) fromOne(t sql.TableExpr) (*fromItem, error) {
 		return b.fromQuery(x.Query, x.Alias)
 	case *sql.TableFunc:
 		name := strings.ToLower(x.Call.Name.Last().Name)
-		switch {
-		case x.Lateral:
-			return nil, types.NotSupported(x.Span(), "LATERAL")
-		case x.Ordinality || len(x.ColumnDefs) > 0:
-			return nil, types.NotSupported(x.Span(), "WITH ORDINALITY and column definitions of table functions")
-		case isWindowFunction(name) && len(x.Call.Name.Parts) == 1:
-			return b.fromWindow(x)
-		case name == "unnest" || name == "generate_series" || name == "jsonb_array_elements" || name == "json_table":
-			return nil, types.NotSupported(x.Span(), "the table function %s", name)
+		if !isWindowFunction(name) || len(x.Call.Name.Parts) > 1 {
+			return b.tableFunction(x)
 		}
-		err := types.Errorf(types.CodeUndefinedFunction, "table function %q does not exist", name).At(x.Call.Name.Span())
-		if near := types.Nearest(name, []string{"tumble", "hop", "session", "cumulate"}); near != "" {
-			return nil, err.WithHint("did you mean %q?", near)
+		if x.Ordinality || len(x.ColumnDefs) > 0 {
+			return nil, types.NotSupported(x.Span(), "WITH ORDINALITY and column definitions of windows")
 		}
-		return nil, err
+		return b.fromWindow(x)
 	case *sql.Join:
 		return b.fromJoin(x)
 	}

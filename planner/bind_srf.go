@@ -238,6 +238,9 @@ func (b *binder) tableFunction(x *sql.TableFunc) (*fromItem, error) {
 			lists = append(lists, []expr.Expr{a})
 		}
 	}
+	if !expr.IsTableFunction(name) && b.reg.HasFunction(name) {
+		return b.scalarInFrom(x, eb)
+	}
 	named := false
 	for _, list := range lists {
 		c, isSet, err := b.tableCall(name, list, call.Span())
@@ -255,10 +258,29 @@ func (b *binder) tableFunction(x *sql.TableFunc) (*fromItem, error) {
 	return b.aliased(item, x.Alias)
 }
 
-// tableCall binds one function of a TableFunc. A scalar function gives one row. named says that its columns have names of their own.
+// scalarInFrom binds a function in FROM that gives one value: one row.
+func (b *binder) scalarInFrom(x *sql.TableFunc, eb *exprBinder) (*fromItem, error) {
+	e, err := eb.bindTyped(x.Call)
+	if err != nil {
+		return nil, err
+	}
+	name := outputName(x.Call)
+	exprs, names := []expr.Expr{e}, []string{name}
+	if x.Ordinality {
+		exprs = append(exprs, &expr.Literal{Base: expr.Base{T: types.Int8Type}, Value: int64(1)})
+		names = append(names, "ordinality")
+	}
+	item := newFromItem(name, newProject(newNode(&Values{Rows: [][]expr.Expr{{}}}, nil), exprs, names, DeadLetter), len(exprs))
+	if !x.Alias.Name.IsZero() {
+		item.cols[0].name = x.Alias.Name.Name
+	}
+	return b.aliased(item, x.Alias)
+}
+
+// tableCall binds one function of a TableFunc. named says that its columns have names of their own.
 func (b *binder) tableCall(name string, args []expr.Expr, sp types.Span) (call TableCall, named bool, err error) {
 	if !expr.IsTableFunction(name) {
-		return TableCall{}, false, unknownTableFunction(b.reg, name, sp)
+		return TableCall{}, false, unknownTableFunction(name, sp)
 	}
 	fn, args, err := resolveTableFunction(name, args, sp)
 	if err != nil {
@@ -269,11 +291,7 @@ func (b *binder) tableCall(name string, args []expr.Expr, sp types.Span) (call T
 }
 
 // unknownTableFunction is the error for a function in FROM that there is not.
-func unknownTableFunction(reg *expr.Registry, name string, sp types.Span) error {
-	if reg.HasFunction(name) {
-		return types.NotSupported(sp, "the function %s in FROM, as it gives one value", name).
-			WithHint("select it: FROM (SELECT %s(...))", name)
-	}
+func unknownTableFunction(name string, sp types.Span) error {
 	known := []string{"tumble", "hop", "session", "cumulate"}
 	for _, f := range expr.TableFunctions() {
 		known = append(known, f.Name)
