@@ -123,6 +123,9 @@ func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 	}
 	if len(t.Name.Parts) == 1 {
 		if c := b.findCTE(t.Name.Parts[0].Name); c != nil {
+			if c.item != nil {
+				return c.item, nil
+			}
 			if c.rel == nil {
 				return nil, types.NotSupported(t.Span(), "WITH RECURSIVE")
 			}

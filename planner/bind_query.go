@@ -40,6 +40,7 @@ func (b *binder) notice(sp types.Span, hint, format string, args ...any) {
 type boundCTE struct {
 	name string
 	rel  *relation
+	item *fromItem // instead of rel: rows that a statement has made, with the names inside
 }
 
 func (b *binder) findCTE(name string) *boundCTE {
