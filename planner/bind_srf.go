@@ -225,6 +225,9 @@ func (b *binder) tableFunction(x *sql.TableFunc) (*fromItem, error) {
 	if call.Over != nil {
 		return nil, types.Errorf(types.CodeWindowing, "window functions are not allowed in functions in FROM").At(call.Span())
 	}
+	if !expr.IsTableFunction(name) && !b.reg.HasFunction(name) {
+		return nil, unknownTableFunction(name, call.Name.Span())
+	}
 	eb := &exprBinder{binder: b, sc: &scope{}, clause: "functions in FROM"}
 	args, err := eb.bindList(call.Args)
 	if err != nil {
@@ -279,9 +282,6 @@ func (b *binder) scalarInFrom(x *sql.TableFunc, eb *exprBinder) (*fromItem, erro
 
 // tableCall binds one function of a TableFunc. named says that its columns have names of their own.
 func (b *binder) tableCall(name string, args []expr.Expr, sp types.Span) (call TableCall, named bool, err error) {
-	if !expr.IsTableFunction(name) {
-		return TableCall{}, false, unknownTableFunction(name, sp)
-	}
 	fn, args, err := resolveTableFunction(name, args, sp)
 	if err != nil {
 		return TableCall{}, false, err
