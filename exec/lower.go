@@ -89,6 +89,8 @@ func Lower(n *planner.Node, env *Env) (*Lowered, error) {
 		return lowerEmitEvery(n, op, env)
 	case *planner.TopN:
 		return lowerTopN(n, op, env)
+	case *planner.Join:
+		return lowerJoin(n, op, env)
 	}
 	return nil, types.NotSupported(types.Span{}, "operator %T", n.Op)
 }
@@ -122,6 +124,8 @@ func Distributions(n *planner.Node) []Distribution {
 		dists[0] = byKeys(op.Partition)
 	case *planner.EmitEvery:
 		dists[0] = byKeys(allColumns(n.Inputs[0].Schema))
+	case *planner.Join:
+		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
 	case *planner.TopN:
 		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
 	}

@@ -198,6 +198,11 @@ func (w *workerTables) Ordered(name string, spec state.Spec) (*state.Ordered, er
 	return t, w.load(name, t)
 }
 
+func (w *workerTables) Multi(name string, spec state.MultiSpec) (*state.Multi, error) {
+	t := state.NewMulti(spec)
+	return t, w.load(name, t)
+}
+
 // collect takes the deltas of all workers; ranges go before rows, as in a record.
 func (tt *testTables) collect(workers []*workerTables) {
 	names := map[string]bool{}

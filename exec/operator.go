@@ -50,6 +50,7 @@ type Tables interface {
 	Hash(name string, spec state.Spec) (*state.Hash, error)
 	Windowed(name string, spec state.Spec) (*state.Windowed, error)
 	Ordered(name string, spec state.Spec) (*state.Ordered, error)
+	Multi(name string, spec state.MultiSpec) (*state.Multi, error)
 }
 
 // Context is what an operator knows of the epoch.

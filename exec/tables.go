@@ -85,3 +85,14 @@ func (o *tableOpener) Ordered(name string, spec state.Spec) (t *state.Ordered, e
 	err = o.open(name, &spec, func() state.Table { t = state.NewOrdered(spec); return t })
 	return t, err
 }
+
+// Multi implements Tables.
+func (o *tableOpener) Multi(name string, spec state.MultiSpec) (t *state.Multi, err error) {
+	var s state.Spec
+	err = o.open(name, &s, func() state.Table {
+		spec.ID, spec.Name = s.ID, s.Name
+		t = state.NewMulti(spec)
+		return t
+	})
+	return t, err
+}

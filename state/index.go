@@ -151,3 +151,16 @@ func (x *index) bytes() int64 {
 	}
 	return n
 }
+
+// replace puts another slot of the same tag in the place of one that is there.
+func (x *index) replace(tag, slot, by uint32) {
+	s := x.segment(tag)
+	at := tag & s.mask
+	for s.entries[at] != uint64(tag)<<32|uint64(slot+1) {
+		if s.entries[at] == 0 {
+			panic("state: row is not in its index")
+		}
+		at = (at + 1) & s.mask
+	}
+	s.entries[at] = uint64(tag)<<32 | uint64(by+1)
+}

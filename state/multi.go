@@ -1,0 +1,780 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"github.com/apache/arrow/go/v17/arrow"
+
+	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/types"
+)
+
+// MultiSpec describes a Multi.
+type MultiSpec struct {
+	ID   TableID
+	Name string       // for people
+	Cols []types.Type // of a row
+	Keys []int        // columns by which rows are found; none: all rows have one key
+	// NullSafe says that NULL may occur in a key and equals NULL. Without it rows with a NULL in the key must not come.
+	NullSafe bool
+	// Identity says that rows that are the same in all columns are one row, whose weights add up. Without it each row
+	// that is added is a row of its own: right for rows that are never taken back.
+	Identity bool
+	// OnePerKey says that rows of one key are one row, whichever comes first; it includes Identity.
+	OnePerKey bool
+	// Sticky, with OnePerKey, says that rows are only ever added: a key that is there stays as it is.
+	Sticky bool
+	// Counted gives each row a count beside its weight.
+	Counted bool
+	// Time is a column of 8 bytes by which Expire finds rows; -1: none.
+	Time int
+}
+
+// Multi is a table of many rows a key: the row store of joins. Rows are found by key through open addressing, and lie
+// there in chains; a row is one stretch of memory (see rowLayout) with a weight, addressed by slot. A slot stays while its row
+// lives. Adding a row changes that row alone.
+//
+//	logged row: _key = [bucket of its time] hash of its key, number among the rows of that hash (8 bytes each, big endian);
+//	            weight, [count], row
+//
+// Unlike other tables it keeps rows of any weight, zero and below too, until Prune.
+type Multi struct {
+	spec   Spec
+	multi  MultiSpec
+	layout rowLayout
+	schema *arrow.Schema
+	exact  bool // equal hashes are equal keys
+
+	// A slot's memory: next and previous slot of the chain + 1 (4 bytes each), hash of the key, number and flags, weight, then
+	// those of: count, [place of the blob], [next and previous slot of the bucket + 1, 4 bytes each]; and the row.
+	pages    [][]byte
+	stride   int
+	countAt  int
+	blobAt   int
+	timeAt   int // links of the bucket
+	rowAt    int
+	timeCol  int // of the time in the row
+	seenNull []bool
+
+	n, room uint32
+	count   int
+	heavy   int // rows whose weight is not 1
+
+	keys    index // the first row of each key
+	whole   index // with Identity: each row
+	blobs   blobs
+	buckets buckets
+
+	free    []uint32
+	changed []uint32   // in this epoch, in order
+	old     []MultiOld // beside changed
+	dead    []uint32   // deleted in this epoch; still to be read
+	gone    []byte     // their keys in the log, one behind the other
+	dropped []int64    // buckets that are gone as a whole
+	byID    *index     // only while rows are loaded
+}
+
+// MultiOld is how a row was before the epoch changed it. A row that is new in the epoch has no weight.
+type MultiOld struct{ Weight, Count int64 }
+
+const (
+	multiNext   = 0
+	multiPrev   = 4
+	multiHash   = 8
+	multiNumber = 16
+	multiWeight = 24
+	multiHeader = 32
+
+	flagLive   = 1 << 63
+	flagDirty  = 1 << 62
+	flagFresh  = 1 << 61 // new in this epoch: the log does not know it
+	numberMask = 1<<56 - 1
+)
+
+// NewMulti makes an empty table.
+func NewMulti(spec MultiSpec) *Multi {
+	t := &Multi{multi: spec, layout: newRowLayout(spec.Cols), keys: newIndex(), whole: newIndex(), countAt: -1, blobAt: -1, timeAt: -1}
+	t.spec = Spec{ID: spec.ID, Name: spec.Name, Dist: len(spec.Keys), Value: []ColumnSpec{{Name: "weight", Kind: Int64}}}
+	for _, k := range spec.Keys {
+		t.spec.Key = append(t.spec.Key, spec.Cols[k])
+	}
+	at := multiHeader
+	if spec.Counted {
+		t.spec.Value = append(t.spec.Value, ColumnSpec{Name: "count", Kind: Int64})
+		t.countAt = at
+		at += 8
+	}
+	t.spec.Value = append(t.spec.Value, ColumnSpec{Name: "row", Kind: Bytes})
+	if t.layout.end >= 0 {
+		t.blobAt = at
+		at += 8
+	}
+	if spec.Time >= 0 {
+		t.timeAt, t.timeCol = at, t.layout.cols[spec.Time].at
+		at += 8
+		t.buckets.init()
+	}
+	t.rowAt = at
+	t.stride = (at + t.layout.fixed + 7) &^ 7
+	t.schema = deltaSchema(&t.spec, false)
+	t.seenNull = make([]bool, len(spec.Cols))
+	t.exact = len(spec.Keys) == 1 && fixedWords(t.spec.Key[0]) == 1 && !spec.NullSafe
+	return t
+}
+
+func (t *Multi) mem(slot uint32) unsafe.Pointer {
+	return unsafe.Add(unsafe.Pointer(unsafe.SliceData(t.pages[slot>>pageBits])), uintptr(slot&pageMask)*uintptr(t.stride))
+}
+
+func u32At(p unsafe.Pointer, at int) *uint32 { return (*uint32)(unsafe.Add(p, at)) }
+func u64At(p unsafe.Pointer, at int) *uint64 { return (*uint64)(unsafe.Add(p, at)) }
+func i64At(p unsafe.Pointer, at int) *int64  { return (*int64)(unsafe.Add(p, at)) }
+
+func (t *Multi) fixedOf(slot uint32) []byte {
+	at := int(slot&pageMask)*t.stride + t.rowAt
+	return t.pages[slot>>pageBits][at : at+t.layout.fixed : at+t.layout.fixed]
+}
+
+func (t *Multi) blobOf(slot uint32) []byte {
+	if t.blobAt < 0 {
+		return nil
+	}
+	n := t.layout.blobLen(t.fixedOf(slot))
+	if n == 0 {
+		return nil
+	}
+	return t.blobs.get(*u64At(t.mem(slot), t.blobAt), n)
+}
+
+// Weight returns the weight of a row.
+func (t *Multi) Weight(slot uint32) int64 { return *i64At(t.mem(slot), multiWeight) }
+
+// Count returns the count of a row of a table that is Counted. It may be changed after Touch.
+func (t *Multi) Count(slot uint32) *int64 { return i64At(t.mem(slot), t.countAt) }
+
+// Next returns the row behind slot among those of its key, or NoSlot.
+func (t *Multi) Next(slot uint32) uint32 { return *u32At(t.mem(slot), multiNext) - 1 }
+
+// First reports whether the row is the first of its key.
+func (t *Multi) First(slot uint32) bool { return *u32At(t.mem(slot), multiPrev) == 0 }
+
+// Timed reports whether the table has a time column.
+func (t *Multi) Timed() bool { return t.timeAt >= 0 }
+
+// Fresh reports whether the row is new in this epoch.
+func (t *Multi) Fresh(slot uint32) bool { return *u64At(t.mem(slot), multiNumber)&flagFresh != 0 }
+
+// AllOnes reports whether every row has the weight 1.
+func (t *Multi) AllOnes() bool { return t.heavy == 0 }
+
+// Time returns the row's value in the time column and whether it is not NULL.
+func (t *Multi) Time(slot uint32) (int64, bool) {
+	f := t.fixedOf(slot)
+	if t.layout.null(f, t.multi.Time) {
+		return 0, false
+	}
+	return int64(binary.LittleEndian.Uint64(f[t.timeCol:])), true
+}
+
+// Encode makes the images of rows, which are to be added or to be looked for. cols has a column for each of the table's, rows are
+// physical, and hashes those of their keys (changelog.Hash).
+func (t *Multi) Encode(m *RowImages, cols []arrow.Array, rows []uint32, hashes []uint64) {
+	t.layout.encode(m, cols, rows, hashes)
+}
+
+// Find sets heads[i] to the first row whose key is that of image i of table own (whose key columns are of the same types),
+// or NoSlot. The others of the key follow by Next.
+func (t *Multi) Find(own *Multi, m *RowImages, heads []uint32) {
+	const group = 32
+	var entries, hashes [group]uint64
+	for from := 0; from < m.n; from += group {
+		n := min(group, m.n-from)
+		want := m.hashes[from : from+n]
+		out := heads[from : from+n]
+		// The index entries of a group are loaded first, then what they lead to, so that no load waits for what another decides.
+		for i, h := range want {
+			s := t.keys.segment(uint32(h))
+			entries[i] = s.entries[uint32(h)&s.mask]
+		}
+		for i, h := range want {
+			if e := entries[i]; e != 0 && uint32(e>>32) == uint32(h) {
+				hashes[i] = *u64At(t.mem(uint32(e)-1), multiHash)
+			} else {
+				hashes[i] = ^h
+			}
+		}
+		for i, h := range want {
+			switch {
+			case entries[i] == 0:
+				out[i] = NoSlot
+			case hashes[i] == h && (t.exact || t.sameKey(own, m, from+i, uint32(entries[i])-1)):
+				out[i] = uint32(entries[i]) - 1
+			default:
+				out[i] = t.find(own, m, from+i)
+			}
+		}
+	}
+}
+
+// find returns the first row of the key of an image.
+func (t *Multi) find(own *Multi, m *RowImages, i int) uint32 {
+	h := m.hashes[i]
+	tag := uint32(h)
+	s := t.keys.segment(tag)
+	for at := tag & s.mask; ; at = (at + 1) & s.mask {
+		e := s.entries[at]
+		if e == 0 {
+			return NoSlot
+		}
+		if uint32(e>>32) != tag {
+			continue
+		}
+		slot := uint32(e) - 1
+		if *u64At(t.mem(slot), multiHash) == h && (t.exact || t.sameKey(own, m, i, slot)) {
+			return slot
+		}
+	}
+}
+
+func (t *Multi) sameKey(own *Multi, m *RowImages, i int, slot uint32) bool {
+	fixed, blob := t.fixedOf(slot), t.blobOf(slot)
+	return t.sameKeys(own, m.row(i), m.tail(i), fixed, blob)
+}
+
+func (t *Multi) sameKeys(own *Multi, fixed, blob, tfixed, tblob []byte) bool {
+	for j, k := range t.multi.Keys {
+		ok := own.multi.Keys[j]
+		if !own.layout.cols[ok].sameValue(ok, &own.layout, fixed, blob, &t.layout.cols[k], k, &t.layout, tfixed, tblob) {
+			return false
+		}
+	}
+	return true
+}
+
+// Key returns the first row of this table with the key of a row of another, or NoSlot.
+func (t *Multi) Key(own *Multi, slot uint32) uint32 {
+	h := *u64At(own.mem(slot), multiHash)
+	tag := uint32(h)
+	s := t.keys.segment(tag)
+	for at := tag & s.mask; ; at = (at + 1) & s.mask {
+		e := s.entries[at]
+		if e == 0 {
+			return NoSlot
+		}
+		if uint32(e>>32) != tag {
+			continue
+		}
+		head := uint32(e) - 1
+		if *u64At(t.mem(head), multiHash) == h &&
+			(t.exact || t.sameKeys(own, own.fixedOf(slot), own.blobOf(slot), t.fixedOf(head), t.blobOf(head))) {
+			return head
+		}
+	}
+}
+
+// Add adds rows with their weights (nil: 1 each), and sets slots[i] to the row that image i is now. A row that was there
+// already gets the weight added; it may come to zero or below. All rows are marked changed.
+func (t *Multi) Add(m *RowImages, weights []int64, slots []uint32) {
+	t.byID = nil
+	for i := range m.n {
+		w := int64(1)
+		if weights != nil {
+			w = weights[i]
+		}
+		slot := NoSlot
+		var tag uint32
+		switch {
+		case t.multi.OnePerKey:
+			slot = t.find(t, m, i)
+		case t.multi.Identity:
+			tag = rowTag(m.row(i), m.tail(i))
+			slot = t.findRow(tag, m, i)
+		}
+		if slot != NoSlot && t.multi.Sticky {
+			slots[i] = slot
+			continue
+		}
+		if slot != NoSlot {
+			t.Touch(slot)
+			t.setWeight(slot, t.Weight(slot)+w)
+			slots[i] = slot
+			continue
+		}
+		head := t.find(t, m, i)
+		number := t.nextNumber(head)
+		if head == NoSlot {
+			number = t.firstNumber(m.hashes[i])
+		}
+		slot = t.insert(m.hashes[i], head, number, m.row(i), m.tail(i))
+		*u64At(t.mem(slot), multiNumber) |= flagFresh | flagDirty
+		t.changed, t.old = append(t.changed, slot), append(t.old, MultiOld{})
+		t.setWeight(slot, w)
+		if t.multi.Identity {
+			t.whole.insert(tag, slot)
+		}
+		slots[i] = slot
+	}
+}
+
+// findRow returns the row that is an image.
+func (t *Multi) findRow(tag uint32, m *RowImages, i int) uint32 {
+	s := t.whole.segment(tag)
+	for at := tag & s.mask; ; at = (at + 1) & s.mask {
+		e := s.entries[at]
+		if e == 0 {
+			return NoSlot
+		}
+		if uint32(e>>32) != tag {
+			continue
+		}
+		if slot := uint32(e) - 1; bytes.Equal(t.fixedOf(slot), m.row(i)) && bytes.Equal(t.blobOf(slot), m.tail(i)) {
+			return slot
+		}
+	}
+}
+
+// SetWeight changes the weight of a row that was touched.
+func (t *Multi) SetWeight(slot uint32, w int64) { t.setWeight(slot, w) }
+
+func (t *Multi) setWeight(slot uint32, w int64) {
+	p := i64At(t.mem(slot), multiWeight)
+	if *p != 1 {
+		t.heavy--
+	}
+	if w != 1 {
+		t.heavy++
+	}
+	*p = w
+}
+
+// Touch marks a row changed in this epoch, keeping how it was.
+func (t *Multi) Touch(slot uint32) {
+	p := t.mem(slot)
+	f := u64At(p, multiNumber)
+	if *f&flagDirty != 0 {
+		return
+	}
+	*f |= flagDirty
+	old := MultiOld{Weight: *i64At(p, multiWeight)}
+	if t.countAt >= 0 {
+		old.Count = *i64At(p, t.countAt)
+	}
+	t.changed, t.old = append(t.changed, slot), append(t.old, old)
+}
+
+// Changed returns the rows touched in this epoch and how they were before. The slices are good until Delta.
+func (t *Multi) Changed() ([]uint32, []MultiOld) { return t.changed, t.old }
+
+// Touched reports whether a row was touched in this epoch.
+func (t *Multi) Touched(slot uint32) bool { return *u64At(t.mem(slot), multiNumber)&flagDirty != 0 }
+
+// nextNumber numbers a new row of a chain. Of a chain's rows the first or the second has the highest number: new ones
+// become the second.
+func (t *Multi) nextNumber(head uint32) uint64 {
+	if head == NoSlot {
+		return 1
+	}
+	p := t.mem(head)
+	n := *u64At(p, multiNumber) & numberMask
+	if next := *u32At(p, multiNext); next != 0 {
+		n = max(n, *u64At(t.mem(next-1), multiNumber)&numberMask)
+	}
+	return n + 1
+}
+
+// firstNumber numbers the first row of a key. The numbers of keys that differ and have one hash lie far apart.
+func (t *Multi) firstNumber(hash uint64) uint64 {
+	tag := uint32(hash)
+	s := t.keys.segment(tag)
+	n := uint64(1)
+	for at := tag & s.mask; s.entries[at] != 0; at = (at + 1) & s.mask {
+		if e := s.entries[at]; uint32(e>>32) == tag {
+			if head := uint32(e) - 1; *u64At(t.mem(head), multiHash) == hash {
+				n = max(n, t.nextNumber(head)&^(1<<40-1)+1<<40+1)
+			}
+		}
+	}
+	return n
+}
+
+// insert makes a row of weight zero behind head, or as the first of its key.
+func (t *Multi) insert(hash uint64, head uint32, number uint64, fixed, blob []byte) uint32 {
+	slot := t.alloc()
+	p := t.mem(slot)
+	clear(unsafe.Slice((*byte)(p), t.rowAt))
+	*u64At(p, multiHash) = hash
+	*u64At(p, multiNumber) = number | flagLive
+	copy(unsafe.Slice((*byte)(unsafe.Add(p, t.rowAt)), t.layout.fixed), fixed)
+	if len(blob) > 0 {
+		*u64At(p, t.blobAt) = t.blobs.add(blob)
+	}
+	if head == NoSlot {
+		t.keys.insert(uint32(hash), slot)
+	} else {
+		h := t.mem(head)
+		next := *u32At(h, multiNext)
+		*u32At(p, multiNext), *u32At(p, multiPrev) = next, head+1
+		*u32At(h, multiNext) = slot + 1
+		if next != 0 {
+			*u32At(t.mem(next-1), multiPrev) = slot + 1
+		}
+	}
+	if t.timeAt >= 0 {
+		t.link(slot)
+	}
+	nulls := fixed[t.layout.nulls:]
+	for i := range nulls {
+		if bits := nulls[i]; bits != 0 {
+			for col := i * 8; col < len(t.seenNull) && col < i*8+8; col++ {
+				if bits>>(col&7)&1 != 0 {
+					t.seenNull[col] = true
+				}
+			}
+		}
+	}
+	t.count++
+	t.heavy++ // of weight zero
+	return slot
+}
+
+func (t *Multi) alloc() uint32 {
+	if last := len(t.free) - 1; last >= 0 {
+		slot := t.free[last]
+		t.free = t.free[:last]
+		return slot
+	}
+	if t.n == t.room {
+		t.growRoom()
+	}
+	t.n++
+	return t.n - 1
+}
+
+func (t *Multi) growRoom() {
+	switch {
+	case t.room == 0:
+		t.room = minPage
+	case t.room < pageSize:
+		t.room *= 2
+	default:
+		t.room += pageSize
+	}
+	if t.room <= pageSize {
+		page := make([]byte, int(t.room)*t.stride)
+		if len(t.pages) > 0 {
+			copy(page, t.pages[0])
+			t.pages[0] = page
+		} else {
+			t.pages = append(t.pages, page)
+		}
+		return
+	}
+	t.pages = append(t.pages, make([]byte, pageSize*t.stride))
+}
+
+// Delete removes a live row. Its slot is not reused, and its columns can still be read, until Delta or Discard.
+func (t *Multi) Delete(slot uint32) {
+	t.byID = nil
+	p := t.mem(slot)
+	number := *u64At(p, multiNumber)
+	t.unlink(slot)
+	if number&flagFresh == 0 {
+		t.gone = t.appendKey(t.gone, slot)
+	}
+}
+
+// unlink takes a row out of everything that leads to it.
+func (t *Multi) unlink(slot uint32) {
+	p := t.mem(slot)
+	hash := *u64At(p, multiHash)
+	next, prev := *u32At(p, multiNext), *u32At(p, multiPrev)
+	switch {
+	case prev != 0:
+		*u32At(t.mem(prev-1), multiNext) = next
+	case next != 0:
+		t.keys.replace(uint32(hash), slot, next-1)
+	default:
+		t.keys.remove(uint32(hash), slot)
+	}
+	if next != 0 {
+		*u32At(t.mem(next-1), multiPrev) = prev
+	}
+	if t.multi.Identity {
+		t.whole.remove(rowTag(t.fixedOf(slot), t.blobOf(slot)), slot)
+	}
+	if t.timeAt >= 0 {
+		t.unlinkTime(slot)
+	}
+	if *i64At(p, multiWeight) != 1 {
+		t.heavy--
+	}
+	*u64At(p, multiNumber) &^= flagLive
+	t.count--
+	t.dead = append(t.dead, slot)
+}
+
+// Live reports whether the slot holds a row that is not deleted.
+func (t *Multi) Live(slot uint32) bool { return *u64At(t.mem(slot), multiNumber)&flagLive != 0 }
+
+// Prune deletes the rows touched in this epoch that have come to the weight zero.
+func (t *Multi) Prune() {
+	for _, slot := range t.changed {
+		if t.Live(slot) && t.Weight(slot) == 0 {
+			t.Delete(slot)
+		}
+	}
+}
+
+// Slots appends all live rows.
+func (t *Multi) Slots(dst []uint32) []uint32 {
+	for slot := range t.n {
+		if t.Live(slot) {
+			dst = append(dst, slot)
+		}
+	}
+	return dst
+}
+
+// Len implements Table.
+func (t *Multi) Len() int { return t.count }
+
+// Spec implements Table.
+func (t *Multi) Spec() *Spec { return &t.spec }
+
+// Bytes implements Table.
+func (t *Multi) Bytes() int64 {
+	n := int64(t.room)*int64(t.stride) + t.keys.bytes() + t.whole.bytes() + t.blobs.size + t.buckets.bytes()
+	n += int64(cap(t.free)+cap(t.changed)+cap(t.dead))*4 + int64(cap(t.old))*16 + int64(cap(t.gone))
+	if t.byID != nil {
+		n += t.byID.bytes()
+	}
+	return n
+}
+
+// blobs holds byte strings of known length in large pages. A page whose strings have all been let go is freed. A place is
+// page << 32 | offset.
+type blobs struct {
+	pages   [][]byte
+	live    []int // bytes a page that are in use
+	size    int64 // capacity of all pages
+	garbage int64
+}
+
+func (a *blobs) get(place uint64, n int) []byte {
+	return a.pages[place>>32][uint32(place) : int(uint32(place))+n : int(uint32(place))+n]
+}
+
+func (a *blobs) add(b []byte) uint64 {
+	last := len(a.pages) - 1
+	if last < 0 || cap(a.pages[last])-len(a.pages[last]) < len(b) {
+		size := minArenaPage
+		if last >= 0 {
+			size = min(max(2*cap(a.pages[last]), minArenaPage), maxArenaPage)
+			a.garbage += int64(cap(a.pages[last]) - len(a.pages[last]))
+			a.letGo(last)
+		}
+		size = max(size, len(b))
+		a.pages, a.live = append(a.pages, make([]byte, 0, size)), append(a.live, 0)
+		a.size += int64(size)
+		last++
+	}
+	p := a.pages[last]
+	place := uint64(last)<<32 | uint64(len(p))
+	a.pages[last] = append(p, b...)
+	a.live[last] += len(b)
+	return place
+}
+
+// letGo frees a page that nobody uses.
+func (a *blobs) letGo(page int) {
+	if a.live[page] == 0 && a.pages[page] != nil {
+		a.size -= int64(cap(a.pages[page]))
+		a.garbage -= int64(cap(a.pages[page]))
+		a.pages[page] = nil
+	}
+}
+
+func (a *blobs) drop(place uint64, n int) {
+	page := int(place >> 32)
+	a.live[page] -= n
+	a.garbage += int64(n)
+	if page < len(a.pages)-1 {
+		a.letGo(page)
+	}
+}
+
+func (a *blobs) wasteful() bool {
+	return a.garbage > 1<<16 && a.garbage > a.size/2 || len(a.pages) > 1<<12 && int64(len(a.pages)) > 4*(a.size/maxArenaPage+1)
+}
+
+// compact copies all living strings to new pages.
+func (t *Multi) compact() {
+	old := t.blobs
+	t.blobs = blobs{}
+	for slot := range t.n {
+		if !t.Live(slot) {
+			continue
+		}
+		if n := t.layout.blobLen(t.fixedOf(slot)); n > 0 {
+			p := u64At(t.mem(slot), t.blobAt)
+			*p = t.blobs.add(old.get(*p, n))
+		}
+	}
+}
+
+// Rows by time: lists of the rows of each bucket, which is bucketMicros long.
+const (
+	bucketBits = 16
+	nullBucket = math.MaxInt64 // of rows whose time is NULL
+)
+
+type buckets struct {
+	heads map[int64]uint32 // slot + 1
+	heap  []int64          // of all buckets, the smallest first
+}
+
+func (b *buckets) init() { b.heads = map[int64]uint32{} }
+
+func (b *buckets) bytes() int64 { return int64(len(b.heads))*24 + int64(cap(b.heap))*8 }
+
+func (t *Multi) bucketOf(slot uint32) int64 {
+	v, ok := t.Time(slot)
+	if !ok {
+		return nullBucket
+	}
+	return v >> bucketBits
+}
+
+func (t *Multi) link(slot uint32) {
+	b := t.bucketOf(slot)
+	head, ok := t.buckets.heads[b]
+	if !ok {
+		t.buckets.push(b)
+	}
+	p := t.mem(slot)
+	*u32At(p, t.timeAt), *u32At(p, t.timeAt+4) = head, 0
+	if head != 0 {
+		*u32At(t.mem(head-1), t.timeAt+4) = slot + 1
+	}
+	t.buckets.heads[b] = slot + 1
+}
+
+func (t *Multi) unlinkTime(slot uint32) {
+	p := t.mem(slot)
+	next, prev := *u32At(p, t.timeAt), *u32At(p, t.timeAt+4)
+	if next != 0 {
+		*u32At(t.mem(next-1), t.timeAt+4) = prev
+	}
+	if prev != 0 {
+		*u32At(t.mem(prev-1), t.timeAt) = next
+	} else {
+		t.buckets.heads[t.bucketOf(slot)] = next // an empty bucket stays until its time has come
+	}
+}
+
+func (b *buckets) push(id int64) {
+	b.heap = append(b.heap, id)
+	for i := len(b.heap) - 1; i > 0; {
+		up := (i - 1) / 2
+		if b.heap[up] <= b.heap[i] {
+			break
+		}
+		b.heap[up], b.heap[i] = b.heap[i], b.heap[up]
+		i = up
+	}
+}
+
+func (b *buckets) pop() {
+	last := len(b.heap) - 1
+	b.heap[0] = b.heap[last]
+	b.heap = b.heap[:last]
+	for i := 0; ; {
+		child := 2*i + 1
+		if child >= last {
+			return
+		}
+		if child+1 < last && b.heap[child+1] < b.heap[child] {
+			child++
+		}
+		if b.heap[i] <= b.heap[child] {
+			return
+		}
+		b.heap[i], b.heap[child] = b.heap[child], b.heap[i]
+		i = child
+	}
+}
+
+// Expire removes the rows whose time is at or below limit and returns them; their columns can be read until Delta. With
+// whole it leaves those for a later call that lie in a stretch of time (65 ms) of which not all has passed. A limit of
+// math.MaxInt64 takes all rows, also those whose time is NULL. Every worker expires with the same limits in the same epochs.
+func (t *Multi) Expire(limit int64, whole bool) []uint32 {
+	from := len(t.dead)
+	b := &t.buckets
+	for len(b.heap) > 0 {
+		id := b.heap[0]
+		if limit != math.MaxInt64 && (id == nullBucket || id > limit>>bucketBits) {
+			break
+		}
+		all := limit == math.MaxInt64 || id < limit>>bucketBits || limit&(1<<bucketBits-1) == 1<<bucketBits-1
+		if !all {
+			if !whole {
+				for s := b.heads[id]; s != 0; {
+					slot := s - 1
+					s = *u32At(t.mem(slot), t.timeAt)
+					if v, _ := t.Time(slot); v <= limit {
+						t.Delete(slot)
+					}
+				}
+			}
+			break
+		}
+		known := false
+		for s := b.heads[id]; s != 0; {
+			slot := s - 1
+			p := t.mem(slot)
+			s = *u32At(p, t.timeAt)
+			known = known || *u64At(p, multiNumber)&flagFresh == 0
+			t.unlink(slot)
+		}
+		if known {
+			t.dropped = append(t.dropped, id)
+		}
+		delete(b.heads, id)
+		b.pop()
+	}
+	t.byID = nil
+	return t.dead[from:len(t.dead):len(t.dead)]
+}
+
+// Earliest returns the least time below which no row lies, up to 65 ms too low; false: there is no row.
+func (t *Multi) Earliest() (int64, bool) {
+	b := &t.buckets
+	for len(b.heap) > 0 && b.heads[b.heap[0]] == 0 {
+		delete(b.heads, b.heap[0])
+		b.pop()
+	}
+	if len(b.heap) == 0 {
+		return 0, false
+	}
+	if b.heap[0] == nullBucket {
+		return math.MaxInt64, true
+	}
+	return b.heap[0] << bucketBits, true
+}
+
+// KeyHash is the hash of a row's key.
+func (t *Multi) KeyHash(slot uint32) uint64 { return *u64At(t.mem(slot), multiHash) }
+
+// routed is the hash by which a key's worker is chosen.
+func (t *Multi) routed(hash uint64) uint64 {
+	if len(t.multi.Keys) == 0 {
+		return 0
+	}
+	return hash
+}
+
+// NoKeyHash is the hash of rows in a table without keys.
+const NoKeyHash = changelog.EmptyHash
