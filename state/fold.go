@@ -1,9 +1,6 @@
 package state
 
 import (
-	"bytes"
-	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -11,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
 
 	"github.com/streamsql/streamsql/changelog"
 )
@@ -58,16 +54,20 @@ func (d *disk) foldInBackground() {
 	}
 }
 
-// due reports whether folding is worth while: a segment's worth is closed, or many small ones are.
+// due reports whether folding is worth while: what is closed is a segment's worth and, so that large states are not merged all the
+// time, a quarter of the runs, or it is in many segments.
 func (d *disk) due() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	closed := d.man.Log[:len(d.man.Log)-1]
-	n := int64(0)
+	n, held := int64(0), int64(0)
 	for _, s := range closed {
 		n += s.Bytes
 	}
-	return d.err == nil && !d.closing && (n >= d.opts.SegmentBytes || len(closed) >= maxUnfolded/2)
+	for i := range d.man.Runs {
+		held += d.man.Runs[i].bytes()
+	}
+	return d.err == nil && !d.closing && (n >= max(d.opts.SegmentBytes, held/4) || len(closed) >= maxUnfolded/2)
 }
 
 // fold folds all of the log.
@@ -372,13 +372,6 @@ func (f *folder) step(ids []TableID, from, upto changelog.Epoch) error {
 	return nil
 }
 
-// logRow is a row of the log to be sorted.
-type logRow struct {
-	prefix uint64 // of its key, behind what all keys have in common
-	rec    uint32
-	row    uint32
-}
-
 // piece makes runs of a table's rows in whole epochs; several only where the columns differ.
 func (f *folder) piece(id TableID, places []place) error {
 	recs := make([]arrow.Record, len(places))
@@ -394,7 +387,7 @@ func (f *folder) piece(id TableID, places []place) error {
 			return f.piece(id, places[i:])
 		}
 	}
-	rows, keys, ops := sortRows(recs)
+	sorted := sortRows(recs)
 	schema := recs[0].Schema()
 	for _, rec := range recs {
 		if !rec.Schema().Equal(schema) {
@@ -403,15 +396,14 @@ func (f *folder) piece(id TableID, places []place) error {
 	}
 	oldest := len(f.tables[id]) == 0
 	return f.writeRun(id, schema, len(f.tables[id]), func(out *rowCopier) error {
-		var order rowOrder
 		sources := make([]uint32, len(recs))
 		sizes := make([]func(uint32) int, len(recs))
 		for i, rec := range recs {
 			sources[i], sizes[i] = out.source(rec), rowSizes(rec)
 		}
-		for _, r := range rows {
-			op := ops[r.rec][r.row]
-			if !order.keep(keys[r.rec].Value(int(r.row)), op, uint64(places[r.rec].epoch)) || oldest && op != opUpsert {
+		keep := sorted.keep(places)
+		for i, r := range sorted.rows {
+			if !keep(i) || oldest && sorted.ops[r.rec][r.row] != opUpsert {
 				continue
 			}
 			if out.add(sources[r.rec], r.row, sizes[r.rec](r.row)) {
@@ -425,70 +417,6 @@ func (f *folder) piece(id TableID, places []place) error {
 		}
 		return out.flush()
 	})
-}
-
-// sortRows returns the rows of records, which are given oldest first, in the order of their keys; of one key ranges first, then newer before older.
-func sortRows(recs []arrow.Record) (rows []logRow, keys []*array.Binary, ops [][]uint8) {
-	n := 0
-	for _, rec := range recs {
-		keys = append(keys, rec.Column(keyColumn).(*array.Binary))
-		ops = append(ops, rec.Column(opColumn).(*array.Uint8).Uint8Values())
-		n += int(rec.NumRows())
-	}
-	first := keys[0].Value(0)
-	same := min(len(first), 1<<10)
-	for _, k := range keys {
-		for row := range k.Len() {
-			key := k.Value(row)
-			if len(key) < same || !bytes.Equal(key[:same], first[:same]) {
-				same = commonPrefix(key, first[:same])
-			}
-		}
-	}
-	rows = make([]logRow, 0, n)
-	for i, k := range keys {
-		for row := range k.Len() {
-			key := k.Value(row)[same:]
-			r := logRow{rec: uint32(i), row: uint32(row)}
-			if len(key) >= 8 {
-				r.prefix = binary.BigEndian.Uint64(key)
-			} else {
-				var b [8]byte
-				copy(b[:], key)
-				r.prefix = binary.BigEndian.Uint64(b[:])
-			}
-			rows = append(rows, r)
-		}
-	}
-	slices.SortFunc(rows, func(a, b logRow) int {
-		if a.prefix != b.prefix {
-			return cmp.Compare(a.prefix, b.prefix)
-		}
-		if c := bytes.Compare(keys[a.rec].Value(int(a.row)), keys[b.rec].Value(int(b.row))); c != 0 {
-			return c
-		}
-		if pa, pb := ops[a.rec][a.row] == opPrefix, ops[b.rec][b.row] == opPrefix; pa != pb {
-			if pa {
-				return -1
-			}
-			return 1
-		}
-		if a.rec != b.rec {
-			return cmp.Compare(b.rec, a.rec)
-		}
-		return cmp.Compare(b.row, a.row)
-	})
-	return rows, keys, ops
-}
-
-func commonPrefix(a, b []byte) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return n
 }
 
 // writeRun makes a run of what rows puts out, in the place of the runs of the table from the given one on. No rows make no run.
