@@ -104,6 +104,9 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 			}
 		}
 		in := p.push(n.in(), append(move, down...))
+		if p.users[n.in()] <= 1 {
+			in, stay = p.intoJoin(in, stay)
+		}
 		return p.above(in, stay)
 	case *Project:
 		down, stay := split(func(e expr.Expr) expr.Expr { return p.r.reg.Fold(substitute(e, op.Exprs)) })
@@ -114,6 +117,8 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 			inputs[i] = p.push(in, preds)
 		}
 		return n.rebuild(inputs...)
+	case *Join:
+		return p.join(n, op, preds)
 	case *WindowExpand:
 		width := len(n.in().Schema)
 		down, stay := split(onColumns(func(c int) bool { return c < width }, same))

@@ -28,8 +28,8 @@ type emission struct {
 func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set, snapshot: b.snapshot}
 	root = r.foldConstants(root)
-	root = r.pushFilters(root)
-	root = r.mergeProjects(root)
+	root = r.pushFilters(r.simplifyOuterJoins(root))
+	root = r.orderJoins(r.mergeProjects(root))
 	root = r.recogniseWindows(root)
 	root = r.foldConstants(r.mergeProjects(r.pushFilters(root)))
 	if top := r.recogniseTopN(root); top != root {
