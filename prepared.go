@@ -3,6 +3,8 @@ package streamsql
 import (
 	"context"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sql"
@@ -25,6 +27,8 @@ type Prepared struct {
 	params  []types.Type
 	columns []Column
 	live    bool
+	name    string    // that the session keeps it under
+	at      time.Time // when it was prepared
 }
 
 // Prepare parses a text of at most one statement and finds the types of its parameters and columns. declared are the types of the first
@@ -49,6 +53,10 @@ func (s *Session) Prepare(ctx context.Context, text string, declared ...types.Ty
 func (s *Session) PrepareStatement(ctx context.Context, stmt sql.Statement, text string, declared ...types.Type) (*Prepared, error) {
 	s.run.Lock()
 	defer s.run.Unlock()
+	return s.prepareLocked(stmt, text, declared)
+}
+
+func (s *Session) prepareLocked(stmt sql.Statement, text string, declared []types.Type) (*Prepared, error) {
 	infer := planner.NewParamTypes(declared)
 	p, err := s.planner(nil)
 	if err != nil {
@@ -97,6 +105,11 @@ func (x *Prepared) Exec(ctx context.Context, args ...any) (Result, error) {
 	if err != nil {
 		return r, err
 	}
+	return x.checked(r)
+}
+
+// checked refuses an answer with other columns than those that were described.
+func (x *Prepared) checked(r Result) (Result, error) {
 	if r.Rows != nil && !slices.Equal(r.Rows.Columns(), x.columns) {
 		r.Rows.Close()
 		return Result{}, types.NotSupported(x.stmt.Span(), "a prepared statement whose columns have changed (cached plan must not change result type)").
@@ -107,13 +120,7 @@ func (x *Prepared) Exec(ctx context.Context, args ...any) (Result, error) {
 
 // Close forgets what was kept for the statement.
 func (x *Prepared) Close() {
-	q, ok := x.stmt.(*sql.QueryStmt)
-	if !ok {
-		return
-	}
-	x.session.run.Lock()
-	defer x.session.run.Unlock()
-	x.session.plans.drop(q.Query)
+	x.session.forgetPlan(x)
 }
 
 // shape finds the columns of what a statement answers, without running it.
@@ -146,6 +153,18 @@ func (s *Session) shape(p *planner.Planner, stmt sql.Statement) (columns []Colum
 		return dmlShape(p, stmt)
 	case *sql.Update, *sql.Delete:
 		return dmlShape(p, stmt)
+	case *sql.Execute:
+		inner, err := s.Prepared(x.Name.Name)
+		if err != nil {
+			return nil, false, err
+		}
+		return inner.columns, inner.live, nil
+	case *sql.Fetch:
+		c, err := s.cursor(x.Cursor)
+		if err != nil || x.Move {
+			return nil, false, err
+		}
+		return c.rows.columns, c.rows.live, nil
 	case *sql.Show, *sql.Describe, *sql.Explain:
 		r, err := s.answerStatement(p, stmt)
 		if err != nil {
@@ -178,6 +197,7 @@ func (s *Session) answerStatement(p *planner.Planner, stmt sql.Statement) (Resul
 
 // plans keeps the plans of queries without parameters that were planned before, by their trees.
 type plans struct {
+	mu      sync.Mutex
 	byQuery map[*sql.Query]keptPlan
 }
 
@@ -189,12 +209,16 @@ type keptPlan struct {
 
 // query plans a query, or returns the plan of the last time if it still holds.
 func (k *plans) query(p *planner.Planner, q *sql.Query) (*planner.QueryPlan, error) {
+	k.mu.Lock()
 	kept, ok := k.byQuery[q]
+	k.mu.Unlock()
 	if ok && kept.catalog == p.Catalog && kept.settings == p.Settings && len(p.Params) == 0 {
 		return kept.plan, nil
 	}
 	plan, err := p.PlanQuery(q)
 	if err == nil && ok {
+		k.mu.Lock()
+		defer k.mu.Unlock()
 		k.byQuery[q] = keptPlan{plan: plan, catalog: p.Catalog, settings: p.Settings}
 	}
 	return plan, err
@@ -202,10 +226,22 @@ func (k *plans) query(p *planner.Planner, q *sql.Query) (*planner.QueryPlan, err
 
 // keep makes the plan of a query be kept.
 func (k *plans) keep(q *sql.Query) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	if k.byQuery == nil {
 		k.byQuery = map[*sql.Query]keptPlan{}
 	}
 	k.byQuery[q] = keptPlan{}
 }
 
-func (k *plans) drop(q *sql.Query) { delete(k.byQuery, q) }
+func (k *plans) drop(q *sql.Query) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.byQuery, q)
+}
+
+func (k *plans) clear() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.byQuery = nil
+}

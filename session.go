@@ -18,12 +18,15 @@ type Session struct {
 	db *DB
 
 	run      sync.Mutex
-	plans    plans // guarded by run
+	plans    plans
 	mu       sync.Mutex
 	settings planner.Settings
 	set      map[string]string // as SHOW prints them
 	tx       *transaction      // changed under run and mu; nil: none
 	client   Client
+
+	statements map[string]*Prepared // by name, guarded by mu
+	cursors    map[string]*cursor   // guarded by run
 }
 
 // NewSession returns a session with the default settings.

@@ -52,6 +52,20 @@ func (s *Session) execute(ctx context.Context, stmt sql.Statement, args []any) (
 		return s.commit(ctx)
 	case *sql.Rollback:
 		return s.rollback(x)
+	case *sql.Prepare:
+		return s.prepare(x)
+	case *sql.Execute:
+		return s.executePrepared(ctx, p, x)
+	case *sql.Deallocate:
+		return s.deallocate(x)
+	case *sql.Discard:
+		return s.discard(ctx, x)
+	case *sql.Declare:
+		return s.declare(ctx, p, x)
+	case *sql.Fetch:
+		return s.fetch(ctx, x)
+	case *sql.Close:
+		return s.closeStatement(x)
 	case *sql.Savepoint:
 		return r, types.NotSupported(x.Span(), "savepoints")
 	case *sql.Release:

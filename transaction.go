@@ -60,10 +60,11 @@ func (s *Session) Status() byte {
 	return 'T'
 }
 
-// Close rolls the session's transaction back, if there is one. The session can be used again.
+// Close rolls the session's transaction back, if there is one, and closes its cursors. The session can be used again.
 func (s *Session) Close() {
 	s.run.Lock()
 	defer s.run.Unlock()
+	s.closeCursors()
 	s.endTransaction()
 }
 

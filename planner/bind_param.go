@@ -70,6 +70,11 @@ func (b *exprBinder) param(x *sql.Param) (expr.Expr, error) {
 	return &expr.Literal{Base: expr.Base{T: p.T, Sp: x.Span()}, Value: p.Value}, nil
 }
 
+// TypeOf returns the type of that name.
+//
+// Errors: CodeUndefinedObject, CodeNotSupported, CodeInvalidParameter, positioned.
+func TypeOf(t *sql.TypeName) (types.Type, error) { return bindType(t) }
+
 // Constant computes an expression without columns as a value of type want: an argument of EXECUTE.
 //
 // Errors: those of binding; CodeNotSupported if it is not constant; what computing it gives.

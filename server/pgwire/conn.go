@@ -99,6 +99,9 @@ func (c *conn) serve() {
 func (c *conn) close() {
 	c.srv.forget(c)
 	c.closePortals()
+	if c.session != nil {
+		c.session.Close()
+	}
 	c.in.release()
 	c.out.release()
 	c.net.Close()
@@ -340,7 +343,7 @@ func (c *conn) report() {
 // ready says that the next statement may come.
 func (c *conn) ready() {
 	c.report()
-	c.out.send(&pgproto3.ReadyForQuery{TxStatus: c.status()})
+	c.out.send(&pgproto3.ReadyForQuery{TxStatus: c.session.Status()})
 }
 
 // loop serves statements until the client leaves.
@@ -405,12 +408,4 @@ func (c *conn) stop() {
 	}
 	_ = c.raw.SetReadDeadline(time.Unix(1, 0))
 	_ = c.raw.SetWriteDeadline(time.Now().Add(2 * time.Second)) // a client that does not read cannot hold the server up
-}
-
-// status is the state of the session's transaction: I (none), T (open) or E (failed).
-func (c *conn) status() byte {
-	if s, ok := any(c.session).(interface{ Status() byte }); ok {
-		return s.Status()
-	}
-	return 'I'
 }

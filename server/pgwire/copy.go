@@ -8,6 +8,6 @@ import (
 )
 
 // copy runs COPY FROM STDIN or TO STDOUT.
-func (c *conn) copy(ctx context.Context, stmt *sql.Copy, text string) error {
-	return types.NotSupported(stmt.Span(), "COPY")
+func (c *conn) copy(ctx context.Context, stmt *sql.Copy) (tag string, err error) {
+	return "", types.NotSupported(stmt.Span(), "COPY")
 }

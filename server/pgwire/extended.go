@@ -10,19 +10,17 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
-// SQLSTATEs of prepared statements and portals.
+// SQLSTATEs of portals.
 const (
-	codeNoStatement     types.Code = "26000"
 	codeNoPortal        types.Code = "34000"
-	codeDuplicateStmt   types.Code = "42P05"
 	codeDuplicateCursor types.Code = "42P03"
 )
 
 // extended is the state of the extended protocol.
 type extended struct {
-	failed     bool // an error happened, and Sync has not come yet
-	statements map[string]*streamsql.Prepared
-	portals    map[string]*portal
+	failed   bool // an error happened, and Sync has not come yet
+	together bool // a transaction was begun for the statements up to Sync
+	portals  map[string]*portal
 }
 
 // portal is a statement with the values of its parameters. It runs when it is executed first, and may be executed again for more rows.
@@ -58,7 +56,7 @@ func (c *conn) closePortals() {
 
 // endPortals closes the portals at the end of a transaction.
 func (c *conn) endPortals() {
-	if c.status() == 'I' {
+	if c.session.Status() == 'I' {
 		c.closePortals()
 	}
 }
@@ -67,9 +65,8 @@ func (c *conn) endPortals() {
 func (c *conn) extendedMessage(kind byte, body []byte) error {
 	switch kind {
 	case 'S':
-		if c.extended.failed {
-			c.extended.failed = false
-		}
+		c.endPipeline()
+		c.extended.failed = false
 		c.endPortals()
 		c.ready()
 		return nil
@@ -121,9 +118,6 @@ func (c *conn) extendedMessage(kind byte, body []byte) error {
 }
 
 func (c *conn) parse(ctx context.Context, m *pgproto3.Parse) error {
-	if m.Name != "" && c.extended.statements[m.Name] != nil {
-		return types.Errorf(codeDuplicateStmt, "prepared statement %q already exists", m.Name)
-	}
 	declared := make([]types.Type, len(m.ParameterOIDs))
 	for i, oid := range m.ParameterOIDs {
 		t, ok := typeOf(oid)
@@ -132,34 +126,15 @@ func (c *conn) parse(ctx context.Context, m *pgproto3.Parse) error {
 		}
 		declared[i] = t
 	}
-	p, err := c.session.Prepare(ctx, m.Query, declared...)
-	if err != nil {
+	if _, err := c.session.PrepareNamed(ctx, m.Name, m.Query, declared...); err != nil {
 		return err
 	}
-	if c.extended.statements == nil {
-		c.extended.statements = map[string]*streamsql.Prepared{}
-	}
-	if old := c.extended.statements[m.Name]; old != nil {
-		old.Close()
-	}
-	c.extended.statements[m.Name] = p
 	c.out.send(&pgproto3.ParseComplete{})
 	return nil
 }
 
-// prepared finds a statement that was prepared by Parse or by PREPARE.
-func (c *conn) prepared(name string) (*streamsql.Prepared, error) {
-	if p := c.extended.statements[name]; p != nil {
-		return p, nil
-	}
-	if name == "" {
-		return nil, types.Errorf(codeNoStatement, "unnamed prepared statement does not exist")
-	}
-	return nil, types.Errorf(codeNoStatement, "prepared statement %q does not exist", name)
-}
-
 func (c *conn) bind(m *pgproto3.Bind) error {
-	p, err := c.prepared(m.PreparedStatement)
+	p, err := c.session.Prepared(m.PreparedStatement)
 	if err != nil {
 		return err
 	}
@@ -224,7 +199,7 @@ func (c *conn) describe(m *pgproto3.Describe) error {
 	switch m.ObjectType {
 	case 'S':
 		var err error
-		if p, err = c.prepared(m.Name); err != nil {
+		if p, err = c.session.Prepared(m.Name); err != nil {
 			return err
 		}
 		d := &pgproto3.ParameterDescription{ParameterOIDs: make([]uint32, len(p.Params()))}
@@ -269,9 +244,16 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) (text string, e
 		}
 	}()
 	if !p.begun {
+		if err := c.pipeline(ctx, stmt); err != nil {
+			return text, err
+		}
 		if x, ok := stmt.(*sql.Copy); ok && x.Stdio {
 			p.begun, p.done = true, true
-			return text, c.copy(ctx, x, text)
+			if p.result.Tag, err = c.copy(ctx, x); err != nil {
+				return text, err
+			}
+			c.complete(p.result.Tag)
+			return text, nil
 		}
 		run := ctx
 		if p.prepared.Live() { // it goes on behind this message
@@ -309,13 +291,46 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) (text string, e
 	return text, nil
 }
 
+// pipeline makes the statements between two Syncs one transaction, as PostgreSQL has it: it begins with the first one that changes tables
+// (unless Sync comes right behind, when nothing is gained), and ends before one that cannot be in it.
+func (c *conn) pipeline(ctx context.Context, stmt sql.Statement) error {
+	writes := c.session.Writes(stmt)
+	switch {
+	case c.session.Status() == 'I' && writes && c.in.next() != 'S':
+		if err := c.session.Begin(ctx); err != nil {
+			return err
+		}
+		c.extended.together = true
+	case c.extended.together && !writes:
+		if _, query := stmt.(*sql.QueryStmt); !query {
+			c.extended.together = false
+			return c.session.Commit(ctx)
+		}
+	}
+	return nil
+}
+
+// endPipeline ends the transaction of pipeline.
+func (c *conn) endPipeline() {
+	if !c.extended.together {
+		return
+	}
+	c.extended.together = false
+	ctx, done := c.begin()
+	defer done()
+	if c.extended.failed {
+		_ = c.session.Rollback(ctx) // it cannot fail
+		return
+	}
+	if err := c.session.Commit(ctx); err != nil {
+		c.fail(statementError(ctx, err), "")
+	}
+}
+
 func (c *conn) closeObject(m *pgproto3.Close) {
 	switch m.ObjectType {
 	case 'S':
-		if p := c.extended.statements[m.Name]; p != nil {
-			p.Close()
-			delete(c.extended.statements, m.Name)
-		}
+		c.session.Deallocate(m.Name)
 	case 'P':
 		c.closePortal(m.Name)
 	}

@@ -38,6 +38,14 @@ type reader struct {
 // buffered reports whether there are bytes that were received and not yet taken.
 func (r *reader) buffered() bool { return r.w > r.r }
 
+// next is the kind of the next message, if it was received already; else 0.
+func (r *reader) next() byte {
+	if r.buffered() {
+		return (*r.buf)[r.r]
+	}
+	return 0
+}
+
 func (r *reader) release() {
 	if r.buf != nil {
 		buffers.Put(r.buf)

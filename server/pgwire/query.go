@@ -23,6 +23,7 @@ func (c *conn) message(kind byte, body []byte) error {
 			return badMessage(err)
 		}
 		c.closePortal("")
+		c.endPipeline()
 		c.simple(m.String)
 		c.endPortals()
 		c.ready()
@@ -47,6 +48,7 @@ func (c *conn) fail(e *types.Error, text string) {
 	if e.Code == types.CodeShutdown {
 		severity = "FATAL"
 	}
+	c.session.Fail()
 	c.out.send(errorResponse(severity, e, text))
 }
 
@@ -63,11 +65,28 @@ func (c *conn) simple(text string) {
 	}
 	ctx, done := c.begin()
 	defer done()
-	for _, stmt := range stmts {
-		if err := c.statement(ctx, stmt, text); err != nil {
+	together := c.session.Atomic(stmts)
+	if together {
+		if err = c.session.Begin(ctx); err != nil {
 			c.fail(statementError(ctx, err), text)
 			return
 		}
+	}
+	for i, stmt := range stmts {
+		tag, err := c.statement(ctx, stmt, text)
+		if err == nil && together && i == len(stmts)-1 {
+			if err = c.session.Commit(ctx); err != nil {
+				err = statementError(ctx, err)
+			}
+		}
+		if err != nil {
+			c.fail(types.AsError(err), text)
+			if together {
+				_ = c.session.Rollback(context.WithoutCancel(ctx)) // it cannot fail
+			}
+			return
+		}
+		c.complete(tag)
 	}
 }
 
@@ -91,38 +110,32 @@ func (c *conn) notices(list []streamsql.Notice) {
 	}
 }
 
-// statement runs one statement and sends all that it answers.
-func (c *conn) statement(ctx context.Context, stmt sql.Statement, text string) error {
+// statement runs one statement and sends what it answers, but for its tag.
+func (c *conn) statement(ctx context.Context, stmt sql.Statement, text string) (tag string, err error) {
 	ctx, timeout := c.timeout(ctx)
 	defer timeout()
-	err := c.answer(ctx, stmt, text)
-	if err != nil {
-		return statementError(ctx, err)
+	if tag, err = c.answer(ctx, stmt, text); err != nil {
+		return "", statementError(ctx, err)
 	}
-	return nil
+	return tag, nil
 }
 
-func (c *conn) answer(ctx context.Context, stmt sql.Statement, text string) error {
+func (c *conn) answer(ctx context.Context, stmt sql.Statement, text string) (tag string, err error) {
 	if x, ok := stmt.(*sql.Copy); ok && x.Stdio {
-		return c.copy(ctx, x, text)
+		return c.copy(ctx, x)
 	}
 	r, err := c.session.ExecStatement(ctx, stmt, text)
 	if err != nil {
-		return err
+		return "", err
 	}
 	c.notices(r.Notices)
 	if r.Rows == nil {
-		c.complete(r.Tag)
-		return nil
+		return r.Tag, nil
 	}
 	defer r.Rows.Close()
 	c.out.send(rowDescription(resultColumns(r.Rows.Columns(), r.Rows.Live()), nil))
 	n, _, err := newCursor(r.Rows, c.session.Zone(), nil).send(ctx, &c.out, 0)
-	if err != nil {
-		return err
-	}
-	c.complete(tagOf(r, n))
-	return nil
+	return tagOf(r, n), err
 }
 
 func (c *conn) complete(tag string) {
