@@ -127,6 +127,7 @@ var ignoresDuplicates = []expr.AggKind{
 
 // aggregate binds the call of an aggregate to a column that stands for it.
 func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) {
+	var refused error // unless it is of a query around
 	switch {
 	case b.inAggregate:
 		return nil, types.Errorf(types.CodeGrouping, "aggregate function calls cannot be nested").At(x.Span()).
@@ -134,9 +135,11 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 	case b.group == nil:
 		err := types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in %s", b.clause).At(x.Span())
 		if b.clause == "WHERE" {
-			return nil, err.WithHint("conditions on aggregates stand in HAVING")
+			err = err.WithHint("conditions on aggregates stand in HAVING")
 		}
-		return nil, err
+		if refused = err; b.lambda == nil {
+			return nil, refused
+		}
 	}
 	inner := *b
 	inner.inAggregate, inner.over, inner.srfs = true, nil, nil
@@ -175,6 +178,12 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 	}
 	if !fn.Ordered {
 		call.order = nil
+	}
+	if e, err := b.outerAggregate(call, x.Span()); e != nil || err != nil {
+		return e, err
+	}
+	if refused != nil {
+		return nil, refused
 	}
 	return b.group.aggregateColumn(call, x.Span()), nil
 }

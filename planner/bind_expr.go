@@ -87,12 +87,15 @@ func (b *exprBinder) bindList(list []sql.Expr) ([]expr.Expr, error) {
 }
 
 func (b *exprBinder) bindAny(e sql.Expr) (expr.Expr, error) {
+	if x, done, err := b.withSubquery(e); done {
+		return x, err
+	}
 	if x, done, err := b.collection(e); done {
 		return x, err
 	}
 	switch x := e.(type) {
 	case *sql.ColumnRef:
-		return b.sc.lookup(x)
+		return b.column(x)
 	case *sql.NumberLit:
 		return numberLiteral(x.Text, x.Span())
 	case *sql.StringLit:
@@ -173,13 +176,9 @@ func (b *exprBinder) bindAny(e sql.Expr) (expr.Expr, error) {
 // unsupported names what cannot be run yet.
 func (b *exprBinder) unsupported(e sql.Expr) error {
 	switch x := e.(type) {
-	case *sql.SubqueryExpr:
-		return types.NotSupported(x.Span(), "a subquery as a value")
-	case *sql.ExistsExpr:
-		return types.NotSupported(x.Span(), "EXISTS")
 	case *sql.QuantifiedExpr:
 		return types.NotSupported(x.Span(), "%s", x.Quant)
-	case *sql.ArrayExpr, *sql.ArrayQueryExpr:
+	case *sql.ArrayExpr:
 		return types.NotSupported(x.Span(), "ARRAY")
 	case *sql.IndexExpr, *sql.SliceExpr:
 		return types.NotSupported(x.Span(), "subscripts")
@@ -321,9 +320,6 @@ func (b *exprBinder) between(x *sql.BetweenExpr) (expr.Expr, error) {
 }
 
 func (b *exprBinder) in(x *sql.InExpr) (expr.Expr, error) {
-	if x.Query != nil {
-		return nil, types.NotSupported(x.Span(), "IN with a subquery")
-	}
 	v, err := b.bind(x.X)
 	if err != nil {
 		return nil, err

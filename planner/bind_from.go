@@ -88,9 +88,6 @@ func (b *binder) fromOne(t sql.TableExpr) (*fromItem, error) {
 	case *sql.TableName:
 		return b.fromTable(x)
 	case *sql.DerivedTable:
-		if x.Lateral {
-			return nil, types.NotSupported(x.Span(), "LATERAL")
-		}
 		return b.fromQuery(x.Query, x.Alias)
 	case *sql.TableFunc:
 		name := strings.ToLower(x.Call.Name.Last().Name)
@@ -129,7 +126,7 @@ func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 			if c.rel == nil {
 				return nil, types.NotSupported(t.Span(), "WITH RECURSIVE")
 			}
-			return b.aliased(newFromItem(c.name, c.rel.node, c.rel.visible), t.Alias)
+			return b.aliased(newFromItem(c.name, b.fromInside(c.rel.node, c.lambda), c.rel.visible), t.Alias)
 		}
 	}
 	o, err := b.lookup(t.Name)

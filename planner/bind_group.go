@@ -441,6 +441,9 @@ func (g *grouping) lift(e expr.Expr) (expr.Expr, error) {
 			i := g.addKey(c)
 			return &expr.Column{Base: c.Base, Index: i, Name: c.Name}, true
 		}
+		if failed == nil && isArgument(e, c) {
+			failed = ungroupedOuter(g.sc.qualified(c), c.Sp)
+		}
 		if failed == nil {
 			failed = types.Errorf(types.CodeGrouping, "column %q must appear in the GROUP BY clause or be used in an aggregate function",
 				g.sc.qualified(c)).At(c.Sp)

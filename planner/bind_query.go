@@ -22,6 +22,7 @@ type binder struct {
 	apart []string
 	// snapshot: the plan is run once over what views hold.
 	snapshot bool
+	lambda   *lambda // the subquery that is bound; nil: none
 }
 
 // Notice tells the user what was assumed.
@@ -40,7 +41,9 @@ func (b *binder) notice(sp types.Span, hint, format string, args ...any) {
 type boundCTE struct {
 	name string
 	rel  *relation
-	item *fromItem // instead of rel: rows that a statement has made, with the names inside
+	// lambda is the subquery that it stands in.
+	lambda *lambda
+	item   *fromItem // instead of rel: rows that a statement has made, with the names inside
 }
 
 func (b *binder) findCTE(name string) *boundCTE {
@@ -143,9 +146,13 @@ func (b *binder) query(q *sql.Query, outermost bool) (*relation, error) {
 		rel.emit = q.Emit
 	}
 	if !outermost {
-		return b.inner(rel)
+		rel, err = b.inner(rel)
 	}
-	return rel, nil
+	if err == nil && b.level == 1 && b.lambda == nil {
+		r := &rewriter{reg: b.reg, cat: b.p.Catalog}
+		rel.node, err = r.decorrelate(rel.node)
+	}
+	return rel, err
 }
 
 // PostgreSQL's SQLSTATEs of a LIMIT and of an OFFSET that cannot be.
@@ -196,7 +203,7 @@ func (b *binder) with(w *sql.With) error {
 		if !ok {
 			return types.NotSupported(c.Stmt.Span(), "data-modifying statements in WITH")
 		}
-		bound := &boundCTE{name: c.Name.Name}
+		bound := &boundCTE{name: c.Name.Name, lambda: b.lambda}
 		if w.Recursive {
 			b.ctes = append(b.ctes, bound)
 		}

@@ -301,6 +301,9 @@ func (s *selectBinder) grouped(in *Node, order []sql.OrderItem) (*relation, erro
 	if err != nil {
 		return nil, err
 	}
+	if len(s.sel.GroupBy) == 0 && s.sel.Having == nil && len(g.aggs) == 0 && len(g.calls) == 0 {
+		return s.plain(in, order) // the aggregates are all of the queries around
+	}
 	var having expr.Expr
 	if s.sel.Having != nil {
 		hb := *eb
@@ -395,6 +398,8 @@ func figureName(e sql.Expr) (string, int) {
 			}
 		}
 		return "case", 1
+	case *sql.SubqueryExpr:
+		return subqueryName(x.Query.Body), 2
 	case *sql.ExistsExpr:
 		return "exists", 2
 	case *sql.ArrayExpr, *sql.ArrayQueryExpr:

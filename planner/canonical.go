@@ -87,6 +87,8 @@ func canonicalOp(op Op) string {
 		return fmt.Sprintf("sink %d mode %d key %v", op.Object, op.Mode, op.Key)
 	case *Materialize:
 		return fmt.Sprintf("materialize %d key %v retention %d", op.Object, op.Key, op.Retention)
+	case *Apply:
+		return canonicalApply(op)
 	case *Output:
 		return "output"
 	case *Join:

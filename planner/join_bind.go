@@ -316,17 +316,3 @@ func mergedItem(c *joinClause, n *Node, sc *scope, merged []mergedColumn) *fromI
 	}
 	return joinedItem(n, out)
 }
-
-// joinLateral joins an item that may read the columns of those before it. on binds the join's condition once the right item is
-// known, and makes the item of FROM of the node over the columns of both.
-func (b *binder) joinLateral(left *fromItem, kind JoinKind, t sql.TableExpr, on func(right *fromItem) (expr.Expr, func(*Node) *fromItem, error)) (*fromItem, error) {
-	right, err := b.fromOne(t)
-	if err != nil {
-		return nil, err
-	}
-	cond, finish, err := on(right)
-	if err != nil {
-		return nil, err
-	}
-	return finish(newJoin(kind, left.node, right.node, cond)), nil
-}

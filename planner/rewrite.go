@@ -27,6 +27,10 @@ type emission struct {
 // optimize turns a logical plan into a physical one without ids.
 func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set, snapshot: b.snapshot}
+	root, err := r.decorrelate(root)
+	if err != nil {
+		return nil, err
+	}
 	root = r.foldConstants(root)
 	root = r.pushFilters(r.simplifyOuterJoins(root))
 	root = r.orderJoins(r.mergeProjects(root))
@@ -37,8 +41,7 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	}
 	root = r.joinKeys(root)
 	root = r.dropDistinct(root)
-	root, err := r.closeGroups(root)
-	if err != nil {
+	if root, err = r.closeGroups(root); err != nil {
 		return nil, err
 	}
 	if em.onClose {
