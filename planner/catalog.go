@@ -158,6 +158,13 @@ func (c *Catalog) Rename(id ObjectID, name string) (*Catalog, error) {
 	return n, nil
 }
 
+// Replace returns the catalog with another version of an object, of the same id and name.
+func (c *Catalog) Replace(o *Object) *Catalog {
+	n := c.clone()
+	n.byName[o.Name], n.byID[o.ID] = o, o
+	return n
+}
+
 // SetPaused returns the catalog in which the queries of the objects stand still, or go on.
 func (c *Catalog) SetPaused(ids []ObjectID, paused bool) *Catalog {
 	n := c.clone()

@@ -20,8 +20,10 @@ type Created struct {
 	// Plan is what runs (of sinks and materialized views), Logical the query before the rewrites.
 	Plan, Logical *Node
 	Schema        types.Schema // of the query or relation
-	Notices       []Notice
-	Warnings      []Warning
+	// Fill gives the rows that a new table begins with: CREATE TABLE ... AS; nil: none.
+	Fill     *QueryPlan
+	Notices  []Notice
+	Warnings []Warning
 }
 
 // creation is the common part of CREATE statements.

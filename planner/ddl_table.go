@@ -22,6 +22,9 @@ func (p *Planner) keptTable(stmt *sql.CreateTable) (*Created, error) {
 	if err := keptTableOnly(stmt); err != nil {
 		return nil, err
 	}
+	if stmt.Query != nil {
+		return c.tableAs(stmt)
+	}
 	t := &Table{AppendOnly: stmt.AppendOnly}
 	if err := c.tableColumns(t, &stmt.TableDef); err != nil {
 		return nil, err
@@ -51,6 +54,44 @@ func keptTableOnly(stmt *sql.CreateTable) error {
 		return types.NotSupported(stmt.Watermarks[0].Span(), "a watermark on a table that is kept here")
 	}
 	return nil
+}
+
+// tableAs makes a table of a query's columns; its rows are written as the table is made.
+func (c *creation) tableAs(stmt *sql.CreateTable) (*Created, error) {
+	if len(stmt.Columns) > 0 {
+		return nil, types.Errorf(types.CodeSyntax, "CREATE TABLE ... AS takes the types of its columns from the query").At(stmt.Columns[0].Span()).
+			WithHint("write the names alone, and casts in the query")
+	}
+	rel, err := c.outermost(stmt.Query)
+	if err != nil {
+		return nil, err
+	}
+	if rel.emit != nil {
+		return nil, types.NotSupported(rel.emit.Span(), "EMIT of a query that is run once")
+	}
+	if len(stmt.Names) > rel.visible {
+		return nil, types.Errorf(types.CodeSyntax, "too many column names were specified").At(stmt.Names[rel.visible].Span())
+	}
+	rel = rel.named(stmt.Names)
+	t := &Table{AppendOnly: stmt.AppendOnly, KeyName: c.name + "_pkey"}
+	for _, f := range rel.node.Schema[:rel.visible] {
+		t.Columns = append(t.Columns, TableColumn{Field: types.Field{Name: f.Name, Type: f.Type}})
+	}
+	if err := uniqueNames(t.Schema(), stmt.Query.Span()); err != nil {
+		return nil, err
+	}
+	var fill *QueryPlan
+	if !stmt.NoData {
+		if fill, err = c.runOnce(rel); err != nil {
+			return nil, at(err, stmt.Query.Span())
+		}
+	}
+	c.deps = map[ObjectID]bool{} // what the rows came from does not matter any more
+	out, err := c.endTable(t)
+	if out != nil {
+		out.Fill = fill
+	}
+	return out, err
 }
 
 // serialTypes are the types of columns that count by themselves.
@@ -104,6 +145,9 @@ func (c *creation) tableColumn(col *sql.ColumnDef) (TableColumn, error) {
 		}
 		return tc, nil // as the expression says
 	}
+	if col.Identity != sql.NotIdentity && col.Default != nil {
+		return tc, types.Errorf(types.CodeSyntax, "both default and identity specified for column %q", col.Name.Name).At(col.Default.Span())
+	}
 	if t, ok := serialTypes[strings.ToLower(col.Type.Name.Last().Name)]; ok && len(col.Type.Name.Parts) == 1 {
 		if col.Default != nil {
 			return tc, types.Errorf(types.CodeSyntax, "multiple default values specified for column %q", col.Name.Name).At(col.Default.Span())
@@ -114,6 +158,15 @@ func (c *creation) tableColumn(col *sql.ColumnDef) (TableColumn, error) {
 	var err error
 	if tc.Type, err = bindType(col.Type); err != nil {
 		return tc, err
+	}
+	if col.Identity != sql.NotIdentity {
+		if !tc.Type.IsInteger() {
+			return tc, types.Errorf(types.CodeInvalidParameter, "identity column type must be smallint, integer, or bigint").At(col.Type.Span())
+		}
+		tc.NotNull, tc.Identity = true, IdentityByDefault
+		if col.Identity == sql.IdentityAlways {
+			tc.Identity = IdentityAlways
+		}
 	}
 	if col.Default != nil {
 		tc.Default, tc.DefaultText, err = c.columnDefault(col.Default, tc.Type)

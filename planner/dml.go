@@ -156,21 +156,47 @@ func targetName(t *sql.TableName, o *Object) sql.Ident {
 	return sql.Ident{At: t.At, Name: o.Name}
 }
 
-// affected binds the rows that UPDATE and DELETE find: SELECT t.*, values FROM t, others WHERE ...
-func (b *binder) affected(with *sql.With, table *sql.TableName, o *Object, values []sql.Expr, from []sql.TableExpr, where sql.Expr) (*relation, error) {
+// affected binds the rows that UPDATE and DELETE find, and the columns of the others that RETURNING can name:
+//
+//	SELECT t.*, values, others.* FROM t, others WHERE ...
+func (b *binder) affected(with *sql.With, table *sql.TableName, o *Object, values []sql.Expr, from []sql.TableExpr, where sql.Expr, returning []sql.SelectItem) (*relation, *scope, error) {
+	for _, v := range values {
+		if b.hasAggregate(v) {
+			return nil, nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in UPDATE").At(v.Span())
+		}
+	}
 	star := &sql.Star{At: table.At, Qualifier: []sql.Ident{targetName(table, o)}}
 	sel := &sql.Select{At: table.At, From: append([]sql.TableExpr{table}, from...), Where: where}
 	sel.Items = append(sel.Items, sql.SelectItem{At: table.At, X: star})
 	for _, v := range values {
 		sel.Items = append(sel.Items, sql.SelectItem{At: sql.Spanned(v.Span()), X: v})
 	}
-	q := &sql.Query{At: table.At, With: with, Body: sel}
-	for _, v := range values {
-		if b.hasAggregate(v) {
-			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in UPDATE").At(v.Span())
+	var others *scope
+	if len(from) > 0 && len(returning) > 0 {
+		sel.Items = append(sel.Items, sql.SelectItem{At: table.At, X: &sql.Star{At: table.At}})
+		var err error
+		if others, err = b.namesOf(with, sel.From); err != nil {
+			return nil, nil, err
 		}
 	}
-	return b.query(q, true)
+	rel, err := b.query(&sql.Query{At: table.At, With: with, Body: sel}, true)
+	return rel, others, err
+}
+
+// namesOf binds items of FROM for their names alone.
+func (b *binder) namesOf(with *sql.With, from []sql.TableExpr) (*scope, error) {
+	mark := len(b.ctes)
+	defer func() { b.ctes = b.ctes[:mark] }()
+	if with != nil {
+		if err := b.with(with); err != nil {
+			return nil, err
+		}
+	}
+	item, err := b.from(from)
+	if err != nil {
+		return nil, err
+	}
+	return item.scope(), nil
 }
 
 func (b *binder) updateRows(stmt *sql.Update) (*DML, error) {
@@ -186,11 +212,11 @@ func (b *binder) updateRows(stmt *sql.Update) (*DML, error) {
 		return nil, err
 	}
 	d := &DML{Kind: UpdateRows, Table: o, Reads: true, Joined: len(stmt.From) > 0, Set: set}
-	rel, err := b.affected(stmt.With, stmt.Table, o, values, stmt.From, stmt.Where)
+	rel, others, err := b.affected(stmt.With, stmt.Table, o, values, stmt.From, stmt.Where, stmt.Returning)
 	if err != nil {
 		return nil, err
 	}
-	n := len(o.Table.Columns)
+	n, k := len(o.Table.Columns), len(set)
 	exprs, in := rel.outputs()
 	names := schemaNames(rel.node.Schema)
 	for i, col := range set {
@@ -198,12 +224,26 @@ func (b *binder) updateRows(stmt *sql.Update) (*DML, error) {
 			return nil, err
 		}
 	}
-	rel = &relation{node: newProject(in, exprs, names, Fail), visible: len(exprs)}
-	if d.Query, err = b.runOnce(rel); err != nil {
-		return nil, err
+	if others != nil { // the table's own columns among them are the old ones
+		exprs, names = slices.Delete(exprs, n+k, n+k+n), slices.Delete(names, n+k, n+k+n)
 	}
-	d.Returning, err = b.returning(stmt.Returning, stmt.Table, o)
-	return d, err
+	return d, b.changing(d, &relation{node: newProject(in, exprs, names, Fail), visible: len(exprs)}, n+k, stmt.Returning, stmt.Table, others)
+}
+
+// changing plans the query of an UPDATE or DELETE and its RETURNING; from is where the columns of the others begin.
+func (b *binder) changing(d *DML, rel *relation, from int, returning []sql.SelectItem, table *sql.TableName, others *scope) error {
+	rel, err := rel.resolved()
+	if err != nil {
+		return err
+	}
+	if d.Query, err = b.runOnce(rel); err != nil {
+		return err
+	}
+	if others != nil {
+		d.Extra = d.Query.Schema[from:]
+	}
+	d.Returning, err = b.returning(returning, table, d.Table, d.Extra, others)
+	return err
 }
 
 // outputs returns a relation's columns as expressions over the node below its projection.
@@ -330,19 +370,22 @@ func (b *binder) deleteRows(stmt *sql.Delete) (*DML, error) {
 		return nil, appendOnlyError(o, "deleted").At(stmt.Table.Span())
 	}
 	d := &DML{Kind: DeleteRows, Table: o, Reads: true, Joined: len(stmt.Using) > 0}
-	rel, err := b.affected(stmt.With, stmt.Table, o, nil, stmt.Using, stmt.Where)
+	rel, others, err := b.affected(stmt.With, stmt.Table, o, nil, stmt.Using, stmt.Where, stmt.Returning)
 	if err != nil {
 		return nil, err
 	}
-	if d.Query, err = b.runOnce(rel); err != nil {
-		return nil, err
+	n := len(o.Table.Columns)
+	if others != nil {
+		exprs, in := rel.outputs()
+		names := schemaNames(rel.node.Schema)
+		exprs, names = slices.Delete(exprs, n, n+n), slices.Delete(names, n, n+n)
+		rel = &relation{node: newProject(in, exprs, names, Fail), visible: len(exprs)}
 	}
-	d.Returning, err = b.returning(stmt.Returning, stmt.Table, o)
-	return d, err
+	return d, b.changing(d, rel, n, stmt.Returning, stmt.Table, others)
 }
 
-// returning plans RETURNING over the rows of RowsID.
-func (b *binder) returning(items []sql.SelectItem, table *sql.TableName, o *Object) (*QueryPlan, error) {
+// returning plans RETURNING over the rows of RowsID. others are the names of the extra columns, after those of the table; nil: none.
+func (b *binder) returning(items []sql.SelectItem, table *sql.TableName, o *Object, extra types.Schema, others *scope) (*QueryPlan, error) {
 	if len(items) == 0 {
 		return nil, nil
 	}
@@ -351,25 +394,35 @@ func (b *binder) returning(items []sql.SelectItem, table *sql.TableName, o *Obje
 			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in RETURNING").At(it.Span())
 		}
 	}
-	schema := append(slices.Clone(o.Schema()), types.Field{Name: ordinalColumn, Type: types.Int8Type, NotNull: true})
-	node := newNode(&ViewScan{Object: RowsID, Name: o.Name}, schema)
-	rel, err := b.overRows(node, len(schema)-1, targetName(table, o), items)
+	n := len(o.Table.Columns)
+	schema := append(append(slices.Clone(o.Schema()), extra...), types.Field{Name: ordinalColumn, Type: types.Int8Type, NotNull: true})
+	item := newFromItem(targetName(table, o).Name, newNode(&ViewScan{Object: RowsID, Name: o.Name}, schema), n+len(extra))
+	if others != nil {
+		item.joined = renumbered(others)
+	}
+	const hidden = "$rows"
+	mark := len(b.ctes)
+	b.ctes = append(b.ctes, &boundCTE{name: hidden, item: item})
+	defer func() { b.ctes = b.ctes[:mark] }()
+	from := &sql.TableName{Name: &sql.Name{Parts: []sql.Ident{{Name: hidden}}}}
+	rel, err := b.query(&sql.Query{Body: &sql.Select{Items: items, From: []sql.TableExpr{from}}}, true)
 	if err != nil {
+		return nil, err
+	}
+	if rel, err = rel.resolved(); err != nil {
 		return nil, err
 	}
 	return b.runOnce(rel)
 }
 
-// overRows binds a select list over rows that the statement has made, which are called name.
-func (b *binder) overRows(node *Node, visible int, name sql.Ident, items []sql.SelectItem) (*relation, error) {
-	const hidden = "$rows"
-	mark := len(b.ctes)
-	b.ctes = append(b.ctes, &boundCTE{name: hidden, rel: &relation{node: node, visible: visible}})
-	defer func() { b.ctes = b.ctes[:mark] }()
-	t := &sql.TableName{Name: &sql.Name{Parts: []sql.Ident{{Name: hidden}}}, Alias: sql.Alias{Name: name}}
-	rel, err := b.query(&sql.Query{Body: &sql.Select{Items: items, From: []sql.TableExpr{t}}}, true)
-	if err != nil {
-		return nil, err
+// renumbered is the scope of rows whose columns are those that * gives of a scope, in that order.
+func renumbered(s *scope) *scope {
+	out := &scope{rels: s.rels}
+	for _, c := range s.cols {
+		if !c.qualified {
+			c.index = len(out.cols)
+			out.cols = append(out.cols, c)
+		}
 	}
-	return rel.resolved()
+	return out
 }

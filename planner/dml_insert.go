@@ -37,7 +37,7 @@ func (b *binder) insertRows(stmt *sql.Insert) (*DML, error) {
 			return nil, err
 		}
 	}
-	d.Returning, err = b.returning(stmt.Returning, stmt.Table, o)
+	d.Returning, err = b.returning(stmt.Returning, stmt.Table, o, nil, nil)
 	return d, err
 }
 
