@@ -50,14 +50,16 @@ type join struct {
 
 // joinSide is one input.
 type joinSide struct {
-	in      types.Schema
-	keys    []int
-	strict  []int // keys that match nothing if they are NULL
-	types   []types.Type
-	stored  []int // the columns that are kept
-	table   *state.Multi
-	expiry  *planner.Expiry
-	rowWM   int
+	in     types.Schema
+	keys   []int
+	strict []int // keys that match nothing if they are NULL
+	types  []types.Type
+	stored []int // the columns that are kept
+	table  *state.Multi
+	expiry *planner.Expiry
+	rowWM  int
+	// A row is late when its time, the column of expiry, is below its watermark less lateLag: what it could match may be forgotten.
+	lateLag int64
 	alone   alone
 	counted bool  // alone is told by counts
 	once    bool  // a count is 0 or 1: the other side only grows
@@ -124,6 +126,14 @@ func lowerJoin(n *planner.Node, op *planner.Join, env *Env) (*Lowered, error) {
 		}
 		s.counted = s.alone != aloneNothing && (op.On != nil || other.expiry != nil)
 		s.once = n.Inputs[1-i].Props.AppendOnly
+		if s.expiry != nil {
+			s.lateLag = subSat(s.expiry.Lag, 1)
+			for _, w := range n.Inputs[i].Props.Watermarks {
+				if w.Col == s.expiry.Col {
+					s.lateLag = w.Lag
+				}
+			}
+		}
 	}
 	if j.keyed = !j.pairs && !j.sides[0].counted; j.keyed {
 		j.sides[1].stored = j.sides[1].keys
@@ -249,7 +259,7 @@ func (j *join) onTime(ctx *Context, s *joinSide, b *changelog.Batch) ([]uint32, 
 	c := b.Cols[s.expiry.Col]
 	values, valid, wm := words(c), validityOf(c), watermarks(b.Cols[s.rowWM])
 	late := func(row uint32) bool {
-		return values[row] <= subSat(wm[row], s.expiry.Lag) && !valid.null(int(row))
+		return values[row] < subSat(wm[row], s.lateLag) && !valid.null(int(row))
 	}
 	if !slices.ContainsFunc(rows, late) {
 		return rows, nil
@@ -261,7 +271,7 @@ func (j *join) onTime(ctx *Context, s *joinSide, b *changelog.Batch) ([]uint32, 
 			continue
 		}
 		err := ctx.Reject(Rejection{Batch: b, Schema: s.in, Row: int(row), Reason: ReasonLate,
-			Err: lateError("the time until which its matches are kept", addSat(values[row], s.expiry.Lag), wm[row]), Weight: b.Weight(int(row)),
+			Err: lateError("the time from which its matches are kept", addSat(values[row], s.lateLag), wm[row]), Weight: b.Weight(int(row)),
 			Watermark: changelog.Watermark(wm[row]), Policy: uint8(j.op.OnLate)})
 		if err != nil {
 			return nil, err
