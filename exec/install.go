@@ -363,6 +363,9 @@ func (in *installation) make(v *vertex, inputs []*vertex) error {
 			if l.snapshot = e.snapshots[op.Object]; l.snapshot == nil {
 				return types.Errorf(types.CodeUndefinedTable, "view %q is not kept by this engine", op.Name)
 			}
+			if !readable(l.snapshot.Schema(), n.Schema) {
+				return types.Errorf(types.CodeObjectInUse, "the columns of table %q have changed meanwhile; try again", op.Name)
+			}
 			break
 		}
 		if op.Object == planner.RejectedID {
@@ -378,6 +381,9 @@ func (in *installation) make(v *vertex, inputs []*vertex) error {
 			dists = make([]Distribution, 1)
 			view = below.root.(*viewRoot).view
 			v.in = below.out
+			if !readable(view.Schema(), n.Schema) {
+				return types.Errorf(types.CodeObjectInUse, "the columns of table %q have changed meanwhile; try again", op.Name)
+			}
 		} else {
 			return types.Errorf(types.CodeUndefinedTable, "view %q is not kept by this engine", op.Name)
 		}
