@@ -24,6 +24,17 @@ func (s *Session) dml(ctx context.Context, p *planner.Planner, stmt sql.Statemen
 	if s.tx != nil && s.tx.readOnly {
 		return Result{}, types.Errorf(types.CodeReadOnlyTransaction, "cannot execute %s in a read-only transaction", dmlTag(stmt))
 	}
+	for attempt := 1; ; attempt++ {
+		r, err := s.dmlOnce(ctx, p, stmt)
+		now := s.db.Catalog()
+		if types.CodeOf(err) != types.CodeObjectInUse || now == p.Catalog || attempt == 10 {
+			return r, err
+		}
+		p.Catalog = now // the table was altered under a statement that does not hold the lock
+	}
+}
+
+func (s *Session) dmlOnce(ctx context.Context, p *planner.Planner, stmt sql.Statement) (Result, error) {
 	plan, err := p.PlanDML(stmt)
 	if err != nil {
 		return Result{}, err

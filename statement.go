@@ -2,6 +2,7 @@ package streamsql
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -169,6 +170,18 @@ func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.State
 		limits(created.Catalog, &spec, created.Object)
 		change.Add = append(change.Add, spec)
 	}
+	if created.Fill != nil {
+		unlock, err := s.lockWriter(ctx)
+		if err != nil {
+			return r, err
+		}
+		defer unlock()
+		var rows int64
+		if change.Writes, rows, err = s.fill(ctx, p.Catalog, created); err != nil {
+			return r, err
+		}
+		r.Tag = fmt.Sprintf("SELECT %d", rows)
+	}
 	return r, db.changeCatalog(ctx, created.Catalog, change)
 }
 
@@ -251,6 +264,15 @@ func (s *Session) alter(ctx context.Context, p *planner.Planner, stmt *sql.Alter
 		return r, err
 	}
 	for _, action := range stmt.Actions {
+		o := db.Catalog().Object(o.ID) // as the action before left it
+		if o.Table != nil && altersTable(action) {
+			said, err := s.alterTable(ctx, o, action)
+			r.Notices = append(r.Notices, said...)
+			if err != nil {
+				return r, err
+			}
+			continue
+		}
 		if err := s.alterAction(ctx, o, action); err != nil {
 			if e, ok := err.(*types.Error); ok {
 				return r, e.At(action.Span())
@@ -266,6 +288,9 @@ func (s *Session) alterAction(ctx context.Context, o *planner.Object, action sql
 	jobs := db.jobsOf(o)
 	switch a := action.(type) {
 	case *sql.AlterPause, *sql.AlterResume:
+		if err := noPause(o); err != nil {
+			return err
+		}
 		if len(jobs) == 0 {
 			return types.Errorf(types.CodeWrongObjectType, "%s %q has no query that could be paused", o.Kind, o.Name)
 		}

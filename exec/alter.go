@@ -27,11 +27,14 @@ type JobSpec struct {
 
 // Alteration is a change of what runs. It takes effect as a whole at the boundary of an epoch.
 type Alteration struct {
-	Drop    []JobID
-	Add     []JobSpec
-	Pause   []JobID
-	Resume  []JobID
-	Catalog []byte // kept in the log's record of the epoch, for the catalog
+	Drop   []JobID
+	Add    []JobSpec
+	Pause  []JobID
+	Resume []JobID
+	// Rewrites are tables whose columns change; Writes go to tables, those of Add among them, in the same epoch.
+	Rewrites []TableRewrite
+	Writes   []TableWrite
+	Catalog  []byte // kept in the log's record of the epoch, for the catalog
 }
 
 // Alter makes an alteration and returns when it is logged. Before Start it takes effect at once and is logged with the first
@@ -266,6 +269,14 @@ func (e *Engine) apply(a Alteration, again []JobSpec, o *openings) error {
 			return err
 		}
 	}
+	var versions []*rewritten
+	for _, r := range a.Rewrites {
+		v, err := e.rewrite(r)
+		if err != nil {
+			return err
+		}
+		versions = append(versions, v)
+	}
 	var added []JobID
 	for _, s := range a.Add {
 		if e.jobs[s.ID] != nil {
@@ -284,6 +295,17 @@ func (e *Engine) apply(a Alteration, again []JobSpec, o *openings) error {
 			return err
 		}
 		added = append(added, s.ID)
+	}
+	if err := e.queueWrites(a.Writes, nil); err != nil {
+		for _, id := range added {
+			e.uninstall(id)
+			delete(e.meta.Jobs, id)
+		}
+		e.starting = nil
+		return err
+	}
+	for _, v := range versions {
+		e.place(v)
 	}
 	var before []*publisher
 	for _, id := range a.Drop {

@@ -98,14 +98,14 @@ const viewBatch = 32 << 10
 
 func (l *viewLeaf) tasks(v *vertex) []task {
 	var out []task
-	add := func(b *changelog.Batch) { out = append(out, task{v: v, item: item{batch: b}}) }
+	add := func(b *changelog.Batch) { out = append(out, task{v: v, item: item{batch: narrowed(b, len(v.out))}}) }
 	if !l.loaded {
 		l.loaded, l.given = true, true
 		if s := l.snapshot; s != nil { // one task, so that the rows are never all in memory twice
 			l.snapshot = nil
 			out = append(out, task{v: v, run: func(w *worker) error {
 				return s.Scan(viewBatch, func(b *changelog.Batch) error {
-					v.emits[w.id](b)
+					v.emits[w.id](narrowed(b, len(v.out)))
 					return nil
 				})
 			}})

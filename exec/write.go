@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 
+	"github.com/apache/arrow/go/v17/arrow"
+
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/types"
@@ -98,8 +100,15 @@ func (e *Engine) queueWrites(writes []TableWrite, ack *writeAck) error {
 		if v == nil {
 			return types.Errorf(types.CodeUndefinedTable, "table %d is not kept by this engine, or its query failed", w.Object)
 		}
+		for _, b := range w.Batches {
+			if !fits(b, v.out) {
+				return types.Errorf(types.CodeObjectInUse, "the columns of table %q have changed meanwhile; try again", v.leaf.(*tableLeaf).op.Name)
+			}
+		}
 		leaves[i] = v.leaf.(*tableLeaf)
-		ack.tables = append(ack.tables, v)
+		if ack != nil {
+			ack.tables = append(ack.tables, v)
+		}
 	}
 	for i, w := range writes {
 		l := leaves[i]
@@ -114,8 +123,23 @@ func (e *Engine) queueWrites(writes []TableWrite, ack *writeAck) error {
 			}
 		}
 	}
-	e.writes = append(e.writes, *ack)
+	if ack != nil {
+		e.writes = append(e.writes, *ack)
+	}
 	return nil
+}
+
+// fits reports whether a batch has the columns of a schema.
+func fits(b *changelog.Batch, schema types.Schema) bool {
+	if len(b.Cols) != len(schema) {
+		return false
+	}
+	for i, f := range schema {
+		if !arrow.TypeEqual(b.Cols[i].DataType(), f.Type.Arrow()) {
+			return false
+		}
+	}
+	return true
 }
 
 // tableInput returns the leaf of a table, or nil if it is not there or dead.
