@@ -202,7 +202,7 @@ func (r *Registry) NewIn(x Expr, list []Expr, not bool, sp types.Span) (Expr, er
 		constant = constant && r.IsConst(e)
 	}
 	if constant {
-		if unified, t, err := unify("IN", all); err == nil && t.Kind != types.Array {
+		if unified, t, err := unify("IN", all); err == nil && t.Kind != types.Array && t.Kind != types.JSONB {
 			out := &In{Base: Base{T: types.BoolType, Sp: sp}, X: unified[0], Not: not}
 			literals := true
 			for _, e := range unified[1:] {

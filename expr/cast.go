@@ -42,7 +42,13 @@ func castRule(from, to types.Kind) (CastContext, bool) {
 			return 0, false
 		}
 		return Explicit, true
-	case types.Bytea, types.JSONB:
+	case types.Bytea:
+		return Assignment, to == types.Text
+	case types.JSONB:
+		switch to {
+		case types.Bool, types.Int2, types.Int4, types.Int8, types.Float4, types.Float8, types.Numeric:
+			return Explicit, true
+		}
 		return Assignment, to == types.Text
 	case types.Date:
 		switch to {

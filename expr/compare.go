@@ -389,6 +389,8 @@ func comparer(t types.Type) func(o comparison) binder {
 		return compareNumerics
 	case types.Interval:
 		return compareBy(types.IntervalValue.Cmp)
+	case types.JSONB:
+		return compareBy(types.CompareJSONB)
 	}
 	return compareTexts
 }

@@ -22,7 +22,9 @@ func TestExamples(t *testing.T) {
 		seen[o.Example] = true
 		e, err := bindText(o.Example)
 		got := answer(e, err)
-		examples, ours = append(examples, o.Example), append(ours, got)
+		if !ofJSON(o.Name) {
+			examples, ours = append(examples, o.Example), append(ours, got)
+		}
 		if err == nil && e.Type() == types.BoolType {
 			got = got[:1] // as psql shows it
 		}

@@ -13,6 +13,11 @@ var notCompared = map[string]string{
 	"least": "compared below by text: NULL arguments",
 }
 
+// ofJSON are the functions whose result is of PostgreSQL's type json, which keeps the text as it is; here it is jsonb.
+func ofJSON(name string) bool {
+	return strings.HasPrefix(name, "json_") || name == "to_json" || name == "array_to_json"
+}
+
 // ownSamples are arguments that suit a function better than any value of the type.
 // A key is a name, or an ID, which goes first.
 var ownSamples = map[string]map[int][]string{
@@ -72,6 +77,7 @@ var ownSamples = map[string]map[int][]string{
 	"to_char(double precision,text)": {0: {"NULL", "0", "0.1", "-0.1", "-125.8", "148.5", "NaN", "Infinity", "-Infinity", "1234567.891", "1e20", "482.9"}, 1: numberTemplates},
 	"to_char(real,text)":             {0: {"NULL", "0", "0.1", "-0.1", "-125.8", "148.5", "NaN", "-Infinity", "1234567.9", "1e20"}, 1: numberTemplates},
 	"to_date":                        {0: timeTexts, 1: timeInputs}, "to_timestamp(text,text)": {0: timeTexts, 1: timeInputs},
+	"jsonb_set": {1: {"NULL", "{a}", "{a,0}", "{0}", "{x}", "{}", "{-1}", "{a,2,b}"}}, "jsonb_insert": {1: {"NULL", "{a}", "{a,0}", "{0}", "{x}", "{}", "{-1}", "{a,2,b}"}},
 	"width_bucket": {3: {"NULL", "0", "1", "5", "-1", "2147483647"}},
 }
 

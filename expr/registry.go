@@ -32,6 +32,7 @@ func newBuiltin() *Registry {
 	t.datetime()
 	t.format()
 	t.arrays()
+	t.json()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }

@@ -233,6 +233,9 @@ func castKernel(from, to types.Kind) (binder, []property) {
 		}
 		return identity, nil
 	}
+	if from == types.JSONB && to != types.Text {
+		return castFromJSON(to), []property{fallible}
+	}
 	switch to {
 	case types.Text:
 		return castToText(from)

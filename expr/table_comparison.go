@@ -35,9 +35,7 @@ func (t *table) comparison() {
 		}
 		t.op(d.name, sig(types.Float4Type, types.Float8Type), b, compareFloats[float32, float64](d.op))
 		t.op(d.name, sig(types.Float8Type, types.Float4Type), b, compareFloats[float64, float32](d.op))
-		if d.op == eq || d.op == ne {
-			t.op(d.name, sig(types.JSONBType, types.JSONBType), b, compareTexts(d.op))
-		}
+		t.op(d.name, sig(types.JSONBType, types.JSONBType), b, comparer(types.JSONBType)(d.op))
 	}
 	for _, not := range []bool{false, true} {
 		name := "is distinct from"
@@ -153,7 +151,7 @@ func (t *table) extremes() {
 			name = "greatest"
 			t.group("the largest of the arguments that are not NULL", "greatest(3, NULL, 1)", "3")
 		}
-		for _, typ := range orderedTypes {
+		for _, typ := range append(orderedTypes[:len(orderedTypes):len(orderedTypes)], types.JSONBType) {
 			t.fn(name, sig(typ), typ, extreme(typ, largest), lax, variadic)
 		}
 		t.fn(name, sig(types.AnyArray), types.AnyArray, extremeList(largest), compatible, lax, variadic)
@@ -179,7 +177,10 @@ func extreme(t types.Type, largest bool) binder {
 	case types.Interval:
 		return extremeOf(types.IntervalValue.Cmp, largest)
 	}
-	return extremeText(largest)
+	if t.Kind == types.JSONB {
+		return extremeText(types.CompareJSONB, largest)
+	}
+	return extremeText(strings.Compare, largest)
 }
 
 // extremeOf keeps the best value so far, argument by argument.
@@ -223,7 +224,7 @@ func eachSelected(c *call, f func(i int)) {
 	}
 }
 
-func extremeText(largest bool) binder {
+func extremeText(order func(a, b string) int, largest bool) binder {
 	return simple(func(c *call) {
 		best := scratch[int32](c, 0, c.n)
 		valid := make([]byte, (c.n+7)/8)
@@ -239,7 +240,7 @@ func extremeText(largest bool) binder {
 					at = 0
 				}
 				x := textAt(v, at)
-				if best[i] < 0 || largest && x > top || !largest && x < top {
+				if best[i] < 0 || largest && order(x, top) > 0 || !largest && order(x, top) < 0 {
 					best[i], top = int32(k), x
 				}
 			}
