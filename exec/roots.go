@@ -7,6 +7,7 @@ import (
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
+	"github.com/streamsql/streamsql/sinks"
 	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
 )
@@ -34,12 +35,13 @@ type sinkRoot struct {
 	unique  bool // the plan proves that there is one row a key
 	netted  bool // what comes is consolidated already
 	logged  bool
+	check   sinks.Checker // nil: the sink takes every row
 	pub     *publisher
 	changes []*changelog.Batch // of this epoch, if not logged
 	body    []byte             // of this epoch, if logged
 }
 
-func (s *sinkRoot) finish(_ *worker, v *vertex) error {
+func (s *sinkRoot) finish(w *worker, v *vertex) error {
 	s.changes, s.body = nil, nil
 	batches := taken(v)
 	if s.op.Mode != planner.Append {
@@ -52,6 +54,9 @@ func (s *sinkRoot) finish(_ *worker, v *vertex) error {
 		}
 	}
 	changes, err := sinkChanges(s.op, s.schema, s.unique, batches)
+	if err == nil && s.check != nil {
+		changes, err = s.accepted(changes, w.run.rejecter(v, w))
+	}
 	if err != nil || len(changes) == 0 {
 		return err
 	}
@@ -66,6 +71,36 @@ func (s *sinkRoot) finish(_ *worker, v *vertex) error {
 	}
 	s.body, err = changelog.AppendIPC(nil, s.schema, changes)
 	return err
+}
+
+// accepted rejects the rows that the sink refuses and returns the others.
+func (s *sinkRoot) accepted(changes []*changelog.Batch, reject func(Rejection) error) ([]*changelog.Batch, error) {
+	var out []*changelog.Batch
+	for _, b := range changes {
+		refused := s.check.Check(b)
+		if len(refused) == 0 {
+			out = append(out, b)
+			continue
+		}
+		for _, r := range refused {
+			err := reject(Rejection{Batch: b, Schema: s.schema, Row: r.Row, Reason: ReasonSink, Err: r.Err, Weight: b.Weight(r.Row)})
+			if err != nil {
+				return nil, err
+			}
+		}
+		rest := make([]uint32, 0, b.Rows())
+		b.Each(func(row int) {
+			if len(refused) > 0 && refused[0].Row == row {
+				refused = refused[1:]
+				return
+			}
+			rest = append(rest, uint32(row))
+		})
+		if len(rest) > 0 {
+			out = append(out, b.Select(rest))
+		}
+	}
+	return out, nil
 }
 
 // sinkChanges brings an epoch's changes, which are consolidated unless the sink only appends, into the form that a sink

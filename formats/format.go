@@ -70,6 +70,12 @@ type RecordEncoder interface {
 	Encode(dst []byte, b *changelog.Batch) ([]byte, error)
 }
 
+// RecordChecker is implemented by encoders that cannot hold every row.
+type RecordChecker interface {
+	// CheckRecord says why Encode could not write a row, nil if it could. It is safe for concurrent use with Encode.
+	CheckRecord(b *changelog.Batch, row int) *types.Error
+}
+
 // BlockFormat reads formats that need random access (Parquet).
 type BlockFormat interface {
 	OpenBlocks(r io.ReaderAt, size int64) (BlockFile, error)

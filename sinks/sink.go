@@ -6,6 +6,7 @@ import (
 	"context"
 
 	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/types"
 )
 
 // Marker says which epoch a sink has made visible, in the sink's own medium.
@@ -39,4 +40,18 @@ type Unmarked interface{ Unmarked() }
 // Resetter is implemented by sinks that can remove everything they hold, the marker too.
 type Resetter interface {
 	Reset(ctx context.Context) error
+}
+
+// Checker is implemented by sinks that cannot hold every row. A row that is refused is left out of the epoch before that is prepared, and
+// becomes a rejected row (streamsql.rejected, reason "sink").
+type Checker interface {
+	// Check returns the selected rows of a batch that Publish could not take, in order. The answer depends on the row's values alone, so
+	// that a row that was left out is left out again when it is taken back. It may be called before Open, and while Publish runs.
+	Check(b *changelog.Batch) []Refusal
+}
+
+// Refusal says why a sink cannot take a row.
+type Refusal struct {
+	Row int // physical row of the batch
+	Err *types.Error
 }

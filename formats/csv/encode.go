@@ -77,6 +77,22 @@ func (e *Encoder) Encode(dst []byte, b *changelog.Batch) ([]byte, error) {
 	return dst, nil
 }
 
+// CheckRecord implements formats.RecordChecker: without quotes not every text can be written.
+func (e *Encoder) CheckRecord(b *changelog.Batch, row int) *types.Error {
+	if !e.cfg.NoQuotes {
+		return nil
+	}
+	for i, f := range e.schema {
+		if b.Cols[i].IsNull(row) {
+			continue
+		}
+		if _, err := e.quote(types.AppendText(nil, f.Type, b.Cols[i], row), 0); err != nil {
+			return types.AsError(err)
+		}
+	}
+	return nil
+}
+
 // quote puts quotes around the field at dst[at:] where it could be misread.
 func (e *Encoder) quote(dst []byte, at int) ([]byte, error) {
 	text := dst[at:]

@@ -16,6 +16,8 @@ import (
 	"github.com/apache/arrow/go/v17/arrow"
 
 	"github.com/streamsql/streamsql/changelog"
+	"github.com/streamsql/streamsql/formats"
+	"github.com/streamsql/streamsql/sinks"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -28,7 +30,7 @@ func (s *Sink) stage(changes []*changelog.Batch) (frame, error) {
 	// An encoder of changes has to see what takes a row back together with what replaces it, which may come in batches of their own.
 	for _, b := range changelog.Consolidate(s.cfg.Schema, changes) {
 		for partition, part := range s.split(b) {
-			if err := checkPartition(partition); err != nil {
+			if err := checkPartition(partition); err != nil { // Check refused such rows
 				return next, err
 			}
 			buf, seen := pending[partition]
@@ -106,11 +108,7 @@ func (s *Sink) split(b *changelog.Batch) iter.Seq2[string, *changelog.Batch] {
 		if b.Rows() == 0 {
 			return
 		}
-		cols := make([]arrow.Array, len(s.columns))
-		for i, c := range s.columns {
-			cols[i] = b.Cols[c]
-		}
-		written := b.With(cols)
+		written := s.columnsWritten(b)
 		if len(s.cfg.PartitionBy) == 0 {
 			yield("", written)
 			return
@@ -133,6 +131,15 @@ func (s *Sink) split(b *changelog.Batch) iter.Seq2[string, *changelog.Batch] {
 	}
 }
 
+// columnsWritten returns the batch without the columns that directories are named by.
+func (s *Sink) columnsWritten(b *changelog.Batch) *changelog.Batch {
+	cols := make([]arrow.Array, len(s.columns))
+	for i, c := range s.columns {
+		cols[i] = b.Cols[c]
+	}
+	return b.With(cols)
+}
+
 // partition appends the directory of a row: column=value/..., NULL and unusual bytes as Hive writes them.
 func (s *Sink) partition(dst []byte, b *changelog.Batch, row int) []byte {
 	for i, c := range s.cfg.PartitionBy {
@@ -153,11 +160,35 @@ func (s *Sink) partition(dst []byte, b *changelog.Batch, row int) []byte {
 	return dst
 }
 
+// Check implements sinks.Checker: rows whose directory cannot exist, and those that the format cannot hold.
+func (s *Sink) Check(b *changelog.Batch) []sinks.Refusal {
+	var refused []sinks.Refusal
+	if checker, ok := s.encoder.(formats.RecordChecker); ok {
+		part := s.columnsWritten(b)
+		part.Each(func(row int) {
+			if err := checker.CheckRecord(part, row); err != nil {
+				refused = append(refused, sinks.Refusal{Row: row, Err: err})
+			}
+		})
+	}
+	if len(s.cfg.PartitionBy) > 0 {
+		var name []byte
+		b.Each(func(row int) {
+			name = s.partition(name[:0], b, row)
+			if err := checkPartition(string(name)); err != nil {
+				refused = append(refused, sinks.Refusal{Row: row, Err: err})
+			}
+		})
+	}
+	slices.SortStableFunc(refused, func(a, b sinks.Refusal) int { return a.Row - b.Row })
+	return slices.CompactFunc(refused, func(a, b sinks.Refusal) bool { return a.Row == b.Row })
+}
+
 // maxName is how long a name may be on usual file systems.
 const maxName = 255
 
 // checkPartition refuses names that no directory can have, before anything is committed that could never be made visible.
-func checkPartition(partition string) error {
+func checkPartition(partition string) *types.Error {
 	for _, name := range strings.Split(partition, "/") {
 		if len(name) > maxName {
 			return types.Errorf(types.CodeStringTruncation, "a directory name of %d bytes by partition_by is longer than %d: %.40s...", len(name), maxName, name).
