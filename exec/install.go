@@ -588,7 +588,8 @@ func (in *installation) sink(v *vertex, op *planner.Sink, n *planner.Node) error
 		opened: e.opened, since: e.epoch, logged: e.store.Durable() && !unlogged, wake: e.Wake,
 	})
 	p.failed = func(err error) { go e.sinkFailed(j, err) }
-	v.root = &sinkRoot{op: op, schema: p.schema, unique: provesKey(n.Inputs[0], op.Key), netted: netted(n.Inputs[0]), logged: p.logged, pub: p}
+	check, _ := s.(sinks.Checker)
+	v.root = &sinkRoot{op: op, schema: p.schema, unique: provesKey(n.Inputs[0], op.Key), netted: netted(n.Inputs[0]), logged: p.logged, check: check, pub: p}
 	j.pub = p
 	e.starting = append(e.starting, p)
 	return nil
