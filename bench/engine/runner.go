@@ -53,7 +53,7 @@ var queries = map[harness.Query]string{
 func (r *runner) Load(ctx context.Context, c harness.Case, d harness.Data) (err error) {
 	r.c, r.d = c, d
 	if c.Input == harness.Arrow {
-		if r.memory, err = Load(d.Bids, r.threads); err != nil {
+		if r.memory, err = Load(d.Bids, 1); err != nil {
 			return err
 		}
 	}
