@@ -760,3 +760,19 @@ func TestWaitForSlowSink(t *testing.T) {
 	open()
 	require.ErrorContains(t, <-done, "no rights")
 }
+
+// A query with a rate limit asks its sources for small pieces, since a chunk is taken as a whole.
+func TestRateLimitAsksForLittle(t *testing.T) {
+	in := newInputs(0, 1<<20, 1<<20, func() int64 { return 0 }, func() {}, nil)
+	defer in.close()
+	known := &partition{}
+	l := &scanLeaf{in: in, parts: []*partition{known}}
+	for _, c := range []struct {
+		rows float64
+		want int
+	}{{0, 1 << 20}, {1, 10}, {10_000, 100_000}, {1e9, 1 << 20}} {
+		l.limitRate(c.rows)
+		require.Equal(t, c.want, in.pieceOf(known), "%v rows per second", c.rows)
+		require.Equal(t, c.want, in.pieceOf(&partition{piece: l.piece}))
+	}
+}

@@ -55,6 +55,7 @@ type partition struct {
 	// guarded by inputs.mu
 	queue    []*fetched
 	queued   int64 // bytes of queue
+	piece    int   // bytes asked for in one read; 0: inputs.chunk
 	atEnd    bool  // the reader confirmed its end, and waits
 	readAt   int64 // clock at which that read began
 	finished bool  // the reader got ReadEnded; nothing follows the queue
@@ -201,7 +202,7 @@ func (in *inputs) pump(ctx context.Context, src Source, calls *sync.Mutex, p *pa
 			return err
 		}
 		began := in.clock()
-		c, status, err := rd.Read(ctx, in.chunk)
+		c, status, err := rd.Read(ctx, in.pieceOf(p))
 		if err != nil {
 			return err
 		}
@@ -251,6 +252,16 @@ func (in *inputs) pump(ctx context.Context, src Source, calls *sync.Mutex, p *pa
 	}
 }
 
+// pieceOf returns how many bytes a reader is asked for.
+func (in *inputs) pieceOf(p *partition) int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if p.piece > 0 {
+		return p.piece
+	}
+	return in.chunk
+}
+
 // working counts the readers that have more to read.
 func (in *inputs) working(n int) {
 	in.mu.Lock()
@@ -298,6 +309,7 @@ type scanLeaf struct {
 	// idleAfter is the smallest idle timeout of the watermarks above; 0: none.
 	idleAfter int64
 	nextPart  int
+	piece     int // of its partitions
 }
 
 // badRecord is a record that could not be decoded, in its place.
@@ -312,7 +324,7 @@ func (l *scanLeaf) discover(names []string, known map[string]*partMeta) {
 		if l.part(name) != nil {
 			continue
 		}
-		p := &partition{name: name}
+		p := &partition{name: name, piece: l.piece}
 		if m := known[name]; m != nil {
 			p.position, p.ended, p.gaveAt = m.Pos, m.Ended, m.At
 		}
@@ -561,6 +573,21 @@ type rateLimit struct {
 	perSecond float64 // 0: no limit
 	tokens    float64
 	at        int64
+}
+
+// limitRate sets the most rows per second. As a chunk is taken as a whole, readers are asked for pieces of about a tenth of a second, taking a
+// row for a hundred bytes.
+func (l *scanLeaf) limitRate(rows float64) {
+	l.rate.perSecond = rows
+	l.in.mu.Lock()
+	defer l.in.mu.Unlock()
+	l.piece = 0
+	if bytes := rows * 10; rows > 0 && bytes < float64(l.in.chunk) {
+		l.piece = max(1, int(bytes))
+	}
+	for _, p := range l.parts {
+		p.piece = l.piece
+	}
 }
 
 // allow returns how many rows may be taken at that clock.

@@ -168,7 +168,7 @@ func (e *Engine) closeVertex(v *vertex) {
 func (e *Engine) limitRate(id JobID, rows float64) {
 	for _, v := range e.run.g.vertices {
 		if l, ok := v.leaf.(*scanLeaf); ok && v.jobs[id] != nil {
-			l.rate.perSecond = rows
+			l.limitRate(rows)
 		}
 	}
 }
@@ -548,6 +548,7 @@ func (in *installation) scan(v *vertex, op *planner.Scan, n *planner.Node, vm *v
 	e := in.e
 	l := &scanLeaf{op: op, in: e.in, stops: map[*partition]func(){}, calls: &sync.Mutex{}, relist: make(chan struct{}, 1)}
 	v.leaf = l
+	l.limitRate(in.spec.RateLimit)
 	known := map[string]*partMeta{}
 	if vm != nil {
 		known = vm.Parts

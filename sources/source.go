@@ -38,7 +38,7 @@ const (
 
 // Reader reads one partition in order.
 type Reader interface {
-	// Read returns the next chunk of about maxBytes, or nil when there is none now, and where it stands.
+	// Read returns the next chunk of about maxBytes (0: as is best), or nil when there is none now, and where it stands.
 	Read(ctx context.Context, maxBytes int) (Chunk, ReadStatus, error)
 	// Wait returns when there may be more, or when ctx is done (with ctx's error).
 	Wait(ctx context.Context) error

@@ -47,7 +47,10 @@ const settled = 5 * time.Second
 
 // Read implements sources.Reader.
 func (r *reader) Read(ctx context.Context, maxBytes int) (sources.Chunk, sources.ReadStatus, error) {
-	maxBytes = max(maxBytes, 64<<10)
+	if maxBytes == 0 {
+		maxBytes = 64 << 10
+	}
+	maxBytes = max(maxBytes, 1<<10)
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, sources.ReadMore, err

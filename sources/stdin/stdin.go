@@ -112,7 +112,10 @@ func (r *reader) Read(ctx context.Context, maxBytes int) (sources.Chunk, sources
 	if err := ctx.Err(); err != nil {
 		return nil, sources.ReadMore, err
 	}
-	for enough := max(maxBytes, 64<<10); r.take(enough); enough *= 2 {
+	if maxBytes == 0 {
+		maxBytes = 64 << 10
+	}
+	for enough := max(maxBytes, 1<<10); r.take(enough); enough *= 2 {
 		c, err := r.cut()
 		if err != nil {
 			return nil, sources.ReadMore, err
