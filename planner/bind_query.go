@@ -22,7 +22,9 @@ type binder struct {
 	apart []string
 	// snapshot: the plan is run once over what views hold.
 	snapshot bool
-	lambda   *lambda // the subquery that is bound; nil: none
+	// kept: the plan is kept up to date in a view, whether its input ends or not.
+	kept   bool
+	lambda *lambda // the subquery that is bound; nil: none
 }
 
 // Notice tells the user what was assumed.

@@ -33,6 +33,7 @@ func (p *Planner) PlanCreateView(stmt *sql.CreateView) (*Created, error) {
 	if c.existed != nil {
 		return c.found(), nil
 	}
+	c.kept = stmt.Materialized
 	rel, err := c.outermost(stmt.Query)
 	if err != nil {
 		return nil, err

@@ -65,12 +65,7 @@ func (p *filterPusher) join(n *Node, op *Join, preds []expr.Expr) *Node {
 // clockFilter reports whether a part of a join's condition is a filter of one input by the current time, which changes the rows of that
 // input as time passes. What can fail in it is the same for all rows.
 func (p *filterPusher) clockFilter(e expr.Expr, n *Node) bool {
-	if !readsClock(e) || volatile(p.r.reg, e) || side(e, len(n.Inputs[0].Schema)) == onBoth {
-		return false
-	}
-	return !anyExpr(e, func(x expr.Expr) bool {
-		return p.r.reg.Fallible(x) && !readsOnly(x, func(int) bool { return false })
-	})
+	return p.timely(e) && side(e, len(n.Inputs[0].Schema)) != onBoth
 }
 
 // equalPairs returns pairs of columns, over left ++ right columns, that are equal in what a join matches, by its condition, its keys and its

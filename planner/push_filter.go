@@ -62,11 +62,31 @@ func (p *filterPusher) movable(e expr.Expr) bool {
 	return !p.r.reg.Fallible(e) && !volatile(p.r.reg, e) && !readsClock(e)
 }
 
+// timely reports whether e is a condition on the current time that may move through operators that keep nothing: what can fail in it is the
+// same for all rows. An aggregation keeps less below it than its rows would take up there, so that it stays above.
+func (p *filterPusher) timely(e expr.Expr) bool {
+	return readsClock(e) && !volatile(p.r.reg, e) && !anyExpr(e, func(x expr.Expr) bool {
+		c, ok := x.(*expr.Call)
+		return ok && len(expr.Columns(c)) > 0 && p.r.reg.Fallible(&expr.Call{Base: c.Base, Fn: c.Fn})
+	})
+}
+
 func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 	// split keeps the preds for which translate gives an expression below, and leaves the others.
 	split := func(translate func(expr.Expr) expr.Expr) (down, stay []expr.Expr) {
 		for _, e := range preds {
 			if d := translate(e); d != nil && p.movable(d) {
+				down = append(down, d)
+			} else {
+				stay = append(stay, e)
+			}
+		}
+		return down, stay
+	}
+	// pass is split for operators that keep nothing.
+	pass := func(translate func(expr.Expr) expr.Expr) (down, stay []expr.Expr) {
+		for _, e := range preds {
+			if d := translate(e); d != nil && (p.movable(d) || p.timely(d)) {
 				down = append(down, d)
 			} else {
 				stay = append(stay, e)
@@ -97,7 +117,7 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 		down := slices.Clone(preds)
 		var move []expr.Expr
 		for _, c := range conjuncts(op.Pred) {
-			if p.movable(c) {
+			if p.movable(c) || p.timely(c) {
 				move = append(move, c)
 			} else {
 				stay = append(stay, c)
@@ -109,7 +129,7 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 		}
 		return p.above(in, stay)
 	case *Project:
-		down, stay := split(func(e expr.Expr) expr.Expr { return p.r.reg.Fold(substitute(e, op.Exprs)) })
+		down, stay := pass(func(e expr.Expr) expr.Expr { return p.r.reg.Fold(substitute(e, op.Exprs)) })
 		return p.above(n.rebuild(p.push(n.in(), down)), stay)
 	case *Union:
 		inputs := make([]*Node, len(n.Inputs))
@@ -121,7 +141,7 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 		return p.join(n, op, preds)
 	case *WindowExpand:
 		width := len(n.in().Schema)
-		down, stay := split(onColumns(func(c int) bool { return c < width }, same))
+		down, stay := pass(onColumns(func(c int) bool { return c < width }, same))
 		return p.above(n.rebuild(p.push(n.in(), down)), stay)
 	case *SessionExpand:
 		down, stay := split(onColumns(func(c int) bool { return slices.Contains(op.Partition, c) }, same))
@@ -138,10 +158,10 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 		return p.partitioned(n, preds, op.Partition)
 	case *TableFunc:
 		width := len(n.in().Schema)
-		down, stay := split(onColumns(func(c int) bool { return c < width }, same))
+		down, stay := pass(onColumns(func(c int) bool { return c < width }, same))
 		return p.above(n.rebuild(p.push(n.in(), down)), stay)
 	case *TemporalFilter:
-		down, stay := split(func(e expr.Expr) expr.Expr { return e })
+		down, stay := pass(func(e expr.Expr) expr.Expr { return e })
 		return p.above(n.rebuild(p.push(n.in(), down)), stay)
 	}
 	inputs := make([]*Node, len(n.Inputs))

@@ -18,6 +18,7 @@ import (
 // reference answers a plan in one go over whole tables: every rewrite must leave its answer as it is.
 type reference struct {
 	tables map[string][]refRow
+	now    int64 // the epoch's clock
 }
 
 type refRow []any // values as expr.Literal has them
@@ -33,7 +34,7 @@ func (r *reference) eval(t *testing.T, n *Node) []refRow {
 		if lit, ok := e.(*expr.Literal); ok {
 			return lit.Value, nil
 		}
-		return expr.Const(e, &expr.Context{})
+		return expr.Const(e, &expr.Context{Now: r.now})
 	}
 	var in []refRow
 	var schema types.Schema
@@ -103,6 +104,8 @@ func (r *reference) eval(t *testing.T, n *Node) []refRow {
 		return overRows(t, in, op)
 	case *TopN:
 		return topNRows(in, op)
+	case *TemporalFilter:
+		return temporalRows(in, op, r.now)
 	case *SessionExpand:
 		out = sessionRows(in, op.Window, op.Partition)
 	case *Aggregate:

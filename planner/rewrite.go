@@ -15,6 +15,8 @@ type rewriter struct {
 	set Settings
 	// snapshot: the plan is run once, and its user waits for the answer or an error.
 	snapshot bool
+	// kept: the plan is kept up to date in a view, whether its input ends or not.
+	kept bool
 }
 
 // emission is when the results of a query leave it.
@@ -26,7 +28,7 @@ type emission struct {
 
 // optimize turns a logical plan into a physical one without ids.
 func (b *binder) optimize(root *Node, em emission) (*Node, error) {
-	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set, snapshot: b.snapshot}
+	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set, snapshot: b.snapshot, kept: b.kept}
 	root, err := r.decorrelate(root)
 	if err != nil {
 		return nil, err
@@ -34,6 +36,9 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	root = r.foldConstants(root)
 	root = r.pushFilters(r.simplifyOuterJoins(root))
 	root = r.orderJoins(r.mergeProjects(root))
+	if root, err = r.temporalFilters(root); err != nil {
+		return nil, err
+	}
 	root = r.recogniseWindows(root)
 	root = r.foldConstants(r.mergeProjects(r.pushFilters(root)))
 	if top := r.recogniseTopN(root); top != root {

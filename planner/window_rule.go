@@ -263,11 +263,27 @@ func reversed(list []expr.Expr) []expr.Expr {
 // windowsClose reports whether windows over column col of n close rightly: the watermark bounds the column, or there is no watermark
 // at all, so that the end of the input closes them.
 func (r *rewriter) windowsClose(n *Node, col int) bool {
-	if !hasWatermark(n, r.cat) {
+	if !hasWatermark(n, r.cat) && !changesByClock(n, r.cat) {
 		return true
 	}
 	_, ok := r.lag(n, col)
 	return ok
+}
+
+// changesByClock reports whether rows below come and go as time passes.
+func changesByClock(n *Node, cat *Catalog) bool {
+	found := false
+	n.each(func(n *Node) {
+		switch op := n.Op.(type) {
+		case *TemporalFilter:
+			found = true
+		case *ViewScan:
+			if o := cat.Object(op.Object); o != nil && o.View != nil && o.View.Physical.Root != nil {
+				found = found || changesByClock(o.View.Physical.Root, cat)
+			}
+		}
+	})
+	return found
 }
 
 // hasWatermark reports whether anything below declares event time.
