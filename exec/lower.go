@@ -89,6 +89,8 @@ func Lower(n *planner.Node, env *Env) (*Lowered, error) {
 		return lowerEmitEvery(n, op, env)
 	case *planner.TopN:
 		return lowerTopN(n, op, env)
+	case *planner.Over:
+		return lowerOver(n, op, env)
 	case *planner.Join:
 		return lowerJoin(n, op, env)
 	}
@@ -127,6 +129,8 @@ func Distributions(n *planner.Node) []Distribution {
 	case *planner.Join:
 		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
 	case *planner.TopN:
+		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
+	case *planner.Over:
 		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
 	}
 	return dists

@@ -138,6 +138,7 @@ type orderedOut struct {
 	into     []array.Builder // one per key column, nil where the column is not wanted
 	numbers  []int64
 	numbered bool
+	more     func() []arrow.Array // makes the columns behind those of the rows; nil: none
 	weights  []int64
 	ones     bool
 }
@@ -179,9 +180,16 @@ func (o *orderedOut) add(key []byte, number, weight int64) {
 
 // flush emits what was appended.
 func (o *orderedOut) flush() {
+	if b := o.batch(); b != nil {
+		o.emit(b)
+	}
+}
+
+// batch returns what was appended, nil if that is nothing.
+func (o *orderedOut) batch() *changelog.Batch {
 	n := len(o.weights)
 	if n == 0 {
-		return
+		return nil
 	}
 	b := &changelog.Batch{N: n}
 	if !o.ones {
@@ -193,23 +201,28 @@ func (o *orderedOut) flush() {
 	if o.numbered {
 		b.Cols = append(b.Cols, int64Array(types.Int8Type, o.numbers, nil))
 	}
+	if o.more != nil {
+		b.Cols = append(b.Cols, o.more()...)
+	}
 	o.all, o.weights = nil, nil
-	o.emit(b)
+	return b
 }
 
 // changeSet collects the encoded rows of an epoch and their weights.
 type changeSet struct {
+	whole bool // partitions are not numbered: rows are sorted by their whole keys
 	arena []byte
 	list  []rowChange
 }
 
-// rowChange is a row with what comes to its weight. part numbers its partition, head is the start of what follows the
-// partition in the key, as a number.
+// rowChange is a row with what comes to its weight. part numbers its partition, head is the start of the key behind what rows of
+// a partition have in common, as a number.
 type rowChange struct {
 	head uint64
 	at   int
 	n    uint32
 	plen uint32 // length of the partition in the key
+	from uint32 // where keys begin to be compared
 	part uint32
 	w    int64
 }
@@ -220,8 +233,11 @@ func (s *changeSet) add(l *rowLayout, row int, part uint32, w int64) {
 	s.arena = l.part.Append(s.arena, row)
 	plen := len(s.arena) - at
 	s.arena = l.rest.Append(s.arena, row)
-	c := rowChange{at: at, n: uint32(len(s.arena) - at), plen: uint32(plen), part: part, w: w}
-	c.head = headOf(s.arena[at+plen:])
+	c := rowChange{at: at, n: uint32(len(s.arena) - at), plen: uint32(plen), from: uint32(plen), part: part, w: w}
+	if s.whole {
+		c.from = 0
+	}
+	c.head = headOf(s.arena[at+int(c.from):])
 	s.list = append(s.list, c)
 }
 
@@ -252,7 +268,7 @@ func (s *changeSet) settle() []rowChange {
 		if a.head != b.head {
 			return cmp.Compare(a.head, b.head)
 		}
-		return bytes.Compare(s.arena[a.at+int(a.plen):a.at+int(a.n)], s.arena[b.at+int(b.plen):b.at+int(b.n)])
+		return bytes.Compare(s.arena[a.at+int(a.from):a.at+int(a.n)], s.arena[b.at+int(b.from):b.at+int(b.n)])
 	})
 	out := s.list[:0]
 	for i := 0; i < len(s.list); {
