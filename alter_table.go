@@ -33,6 +33,20 @@ func (s *Session) alterTable(ctx context.Context, o *planner.Object, action sql.
 		return said, nil
 	}
 	d := &change{s: s, catalog: altered.Catalog, object: altered.Object, table: altered.Object.Table, schema: altered.Object.Schema()}
+	// What refuses a row is said of the table, as the row is not new.
+	refused := func(err error) error {
+		e, ok := err.(*types.Error)
+		if !ok || altered.Rewrite && !isAdded(action) {
+			return err
+		}
+		switch e.Code {
+		case types.CodeNotNullViolation:
+			return types.Errorf(e.Code, "column %q of relation %q contains null values", e.Column, o.Name)
+		case types.CodeCheckViolation:
+			return types.Errorf(e.Code, "check constraint %q of relation %q is violated by some row", e.Constraint, o.Name)
+		}
+		return err
+	}
 	rows := func(b *changelog.Batch) (*changelog.Batch, error) {
 		b = changelog.Compact(b)
 		vecs, err := d.evaluate(altered.Values, b)
@@ -46,7 +60,10 @@ func (s *Session) alterTable(ctx context.Context, o *planner.Object, action sql.
 			}
 			out.Cols = append(out.Cols, v.Arr)
 		}
-		return d.complete(out)
+		if out, err = d.complete(out); err != nil {
+			return nil, refused(err)
+		}
+		return out, nil
 	}
 	var change exec.Alteration
 	switch {
@@ -104,4 +121,10 @@ func noPause(o *planner.Object) error {
 		return nil
 	}
 	return types.Errorf(types.CodeWrongObjectType, "table %q is written by statements and cannot be paused", o.Name)
+}
+
+// isAdded reports whether an action adds a column.
+func isAdded(action sql.AlterAction) bool {
+	_, ok := action.(*sql.AlterAddColumn)
+	return ok
 }

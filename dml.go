@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -22,7 +23,7 @@ import (
 // become, and writes the changes. A statement that fails has changed nothing.
 func (s *Session) dml(ctx context.Context, p *planner.Planner, stmt sql.Statement) (Result, error) {
 	if s.tx != nil && s.tx.readOnly {
-		return Result{}, types.Errorf(types.CodeReadOnlyTransaction, "cannot execute %s in a read-only transaction", dmlTag(stmt))
+		return Result{}, types.Errorf(types.CodeReadOnlyTransaction, "cannot execute %s in a read-only transaction", strings.TrimSuffix(dmlTag(stmt), " 0"))
 	}
 	for attempt := 1; ; attempt++ {
 		r, err := s.dmlOnce(ctx, p, stmt)
@@ -311,7 +312,7 @@ func (d *change) complete(rows *changelog.Batch) (*changelog.Batch, error) {
 		for row := range rows.N {
 			if rows.Cols[i].IsNull(row) {
 				return nil, types.Errorf(types.CodeNotNullViolation, "null value in column %q of relation %q violates not-null constraint", c.Name, d.object.Name).
-					WithDetail("Failing row contains (%s).", d.rowText(rows, row))
+					WithDetail("Failing row contains (%s).", d.rowText(rows, row)).Of(c.Name, "")
 			}
 		}
 	}
@@ -334,7 +335,7 @@ func (d *change) complete(rows *changelog.Batch) (*changelog.Batch, error) {
 		for row := range rows.N {
 			if !ok.IsNull(row) && !ok.Value(row) {
 				return nil, types.Errorf(types.CodeCheckViolation, "new row for relation %q violates check constraint %q", d.object.Name, d.table.Checks[i].Name).
-					WithDetail("Failing row contains (%s).", d.rowText(rows, row))
+					WithDetail("Failing row contains (%s).", d.rowText(rows, row)).Of("", d.table.Checks[i].Name)
 			}
 		}
 	}
@@ -457,7 +458,7 @@ func (d *change) duplicate(rows *changelog.Batch, row int) error {
 		values += string(types.AppendText(nil, d.schema[k].Type, rows.Cols[k], row))
 	}
 	return types.Errorf(types.CodeUniqueViolation, "duplicate key value violates unique constraint %q", d.table.KeyName).
-		WithDetail("Key (%s)=(%s) already exists.", names, values)
+		WithDetail("Key (%s)=(%s) already exists.", names, values).Of("", d.table.KeyName)
 }
 
 // insertOrElse is INSERT ... ON CONFLICT: rows whose key is there are left out, or change the row that is there.

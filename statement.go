@@ -414,6 +414,9 @@ func createTag(stmt sql.Statement) string {
 	case *sql.CreateSource:
 		return "CREATE SOURCE"
 	case *sql.CreateTable:
+		if x.Query != nil {
+			return "CREATE TABLE AS"
+		}
 		return "CREATE TABLE"
 	case *sql.CreateSink:
 		return "CREATE SINK"

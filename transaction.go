@@ -117,6 +117,9 @@ func (s *Session) allowed(stmt sql.Statement) error {
 // begin is BEGIN and START TRANSACTION.
 func (s *Session) begin(stmt *sql.Begin) (Result, error) {
 	r := Result{Tag: "BEGIN"}
+	if stmt.Start {
+		r.Tag = "START TRANSACTION"
+	}
 	if s.tx != nil {
 		r.Notices = append(r.Notices, Notice{Msg: "there is already a transaction in progress"})
 		return r, nil

@@ -38,8 +38,8 @@ func (e *Engine) rewrite(r TableRewrite) (*rewritten, error) {
 	}
 	old := out.root.root.(*viewRoot)
 	op := r.Root.Op.(*planner.Materialize)
-	out.view = state.NewView(old.view.Spec().ID, op.Name, r.Root.Schema, op.Key)
-	out.view.Clear() // what the log has of the old version goes
+	out.view = state.NewView(e.meta.NextTable, op.Name, r.Root.Schema, op.Key)
+	e.meta.NextTable++
 	err := old.view.Pin().Scan(viewBatch, func(b *changelog.Batch) error {
 		rows, err := r.Rows(b)
 		if err != nil {
@@ -63,6 +63,8 @@ func (e *Engine) rewrite(r TableRewrite) (*rewritten, error) {
 // place puts a table's new version in the place of the old one.
 func (e *Engine) place(r *rewritten) {
 	root := r.root.root.(*viewRoot)
+	e.drops = append(e.drops, root.view.Spec().ID)
+	e.meta.vertex(r.root.key).Tables["rows"] = r.view.Spec().ID
 	root.op, root.schema, root.view = r.Root.Op.(*planner.Materialize), r.Root.Schema, r.view
 	r.root.tables[0].table = r.view
 	leaf := r.input.leaf.(*tableLeaf)

@@ -274,6 +274,23 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 			return types.NotSupported(con.Span(), "PRIMARY KEY NOT ENFORCED on a table that is kept here").WithHint("its primary key is always enforced")
 		}
 	}
+	keys := 0
+	for _, col := range def.Columns {
+		if col.PrimaryKey {
+			keys++
+		}
+	}
+	for _, con := range def.Constraints {
+		if con.Kind == sql.PrimaryKey {
+			keys++
+		}
+		if keys > 1 {
+			return types.Errorf(types.CodeInvalidTable, "multiple primary keys for table %q are not allowed", c.name).At(con.Span())
+		}
+	}
+	if keys > 1 {
+		return types.Errorf(types.CodeInvalidTable, "multiple primary keys for table %q are not allowed", c.name).At(c.stmt.Span())
+	}
 	withoutChecks := *def
 	withoutChecks.Constraints = slices.DeleteFunc(slices.Clone(def.Constraints), func(x *sql.Constraint) bool { return x.Kind == sql.Check })
 	key, _, err := primaryKey(&withoutChecks, t.Schema())

@@ -174,6 +174,7 @@ type TxModes struct {
 // Begin is BEGIN or START TRANSACTION.
 type Begin struct {
 	At
+	Start bool // START TRANSACTION
 	Modes TxModes
 }
 

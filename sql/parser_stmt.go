@@ -432,7 +432,7 @@ func (p *parser) transaction() Statement {
 		} else {
 			block()
 		}
-		return &Begin{Modes: p.txModes(), At: p.from(start)}
+		return &Begin{Start: word == "start", Modes: p.txModes(), At: p.from(start)}
 	case "commit", "end":
 		if p.is("prepared") {
 			p.notSupported(tokenAt(p.tok()), "COMMIT PREPARED")

@@ -48,6 +48,7 @@ const (
 	CodeWindowing           Code = "42P20"
 	CodeCannotCoerce        Code = "42846"
 	CodeInvalidDefinition   Code = "42P17"
+	CodeInvalidTable        Code = "42P16"
 	CodeNotSupported        Code = "0A000"
 	CodeInvalidParameter    Code = "22023"
 	CodeNumericOutOfRange   Code = "22003"
@@ -98,7 +99,9 @@ type Error struct {
 	Msg    string // lower case, no full stop
 	Detail string // optional: which row or key, such as Key (id)=(1) already exists.
 	Hint   string // optional: the way out
-	Span   Span   // optional: the place in the source text
+	// Optional, of violated constraints: the column that is NULL, the constraint's name.
+	Column, Constraint string
+	Span               Span // optional: the place in the source text
 }
 
 // Error returns the message and, if there are any, the detail and the hint.
@@ -139,6 +142,13 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 func (e *Error) WithDetail(format string, args ...any) *Error {
 	c := *e
 	c.Detail = fmt.Sprintf(format, args...)
+	return &c
+}
+
+// Of returns e with the column and the constraint that it is about; empty: none.
+func (e *Error) Of(column, constraint string) *Error {
+	c := *e
+	c.Column, c.Constraint = column, constraint
 	return &c
 }
 
