@@ -12,7 +12,7 @@ type specialForm func(r *Registry, name string, args []Expr, sp types.Span) (Exp
 // specialNames are the names that special knows.
 var specialNames = []string{
 	"coalesce", "nullif", "greatest", "least", "now", "current_timestamp", "transaction_timestamp", "statement_timestamp",
-	"clock_timestamp", "localtimestamp", "current_date", "localtime", "current_time", "pg_typeof",
+	"clock_timestamp", "localtimestamp", "current_date", "localtime", "current_time", "pg_typeof", "if", "ifnull", "nvl",
 }
 
 // special returns the special form of that name, or nil.
@@ -29,6 +29,10 @@ func special(name string) specialForm {
 		return bindNow
 	case "pg_typeof":
 		return bindTypeof
+	case "if":
+		return bindIf
+	case "ifnull", "nvl":
+		return bindIfNull
 	}
 	return nil
 }
@@ -54,6 +58,11 @@ func (r *Registry) Func(name string, args []Expr, sp types.Span) (Expr, error) {
 		}
 		if allUntyped(r.funcs[name], args) {
 			return nil, undetermined(name).At(sp)
+		}
+	}
+	if len(args) == 1 && len(r.funcs[name]) == 0 {
+		if t, ok := castFunctions[name]; ok && CanCast(args[0].Type(), t, Explicit) {
+			return Cast(args[0], t, Explicit)
 		}
 	}
 	o, err := r.Resolve(name, typesOf(args), nil)
@@ -339,4 +348,28 @@ func bindTypeof(_ *Registry, name string, args []Expr, sp types.Span) (Expr, err
 		return nil, types.Errorf(types.CodeUndefinedFunction, "function %s does not exist", callText(name, typesOf(args)))
 	}
 	return &Literal{Base: Base{T: types.TextType, Sp: sp}, Value: args[0].Type().Base().String()}, nil
+}
+
+// castFunctions are the types that are called like a function to cast to them.
+var castFunctions = map[string]types.Type{
+	"bool": types.BoolType, "int2": types.Int2Type, "int4": types.Int4Type, "int8": types.Int8Type, "float4": types.Float4Type,
+	"float8": types.Float8Type, "numeric": types.NumericType, "text": types.TextType, "varchar": types.TextType, "bytea": types.ByteaType,
+	"date": types.DateType, "time": types.TimeType, "timestamp": types.TimestampType, "timestamptz": types.TimestampTZType,
+	"interval": types.IntervalType, "jsonb": types.JSONBType,
+}
+
+// bindIf binds if(condition, a, b).
+func bindIf(r *Registry, _ string, args []Expr, sp types.Span) (Expr, error) {
+	if len(args) != 3 {
+		return nil, types.Errorf(types.CodeSyntax, "if wants three arguments, not %d", len(args))
+	}
+	return r.NewCase(nil, []When{{Cond: args[0], Then: args[1]}}, args[2], sp)
+}
+
+// bindIfNull binds ifnull(a, b) and nvl(a, b), which are coalesce.
+func bindIfNull(r *Registry, name string, args []Expr, sp types.Span) (Expr, error) {
+	if len(args) != 2 {
+		return nil, types.Errorf(types.CodeSyntax, "%s wants two arguments, not %d", name, len(args))
+	}
+	return bindCoalesce(r, name, args, sp)
 }

@@ -22,7 +22,7 @@ func TestExamples(t *testing.T) {
 		seen[o.Example] = true
 		e, err := bindText(o.Example)
 		got := answer(e, err)
-		if !ofJSON(o.Name) {
+		if !ofJSON(o.Name) && o.Category != CatOther {
 			examples, ours = append(examples, o.Example), append(ours, got)
 		}
 		if err == nil && e.Type() == types.BoolType {

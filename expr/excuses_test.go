@@ -52,10 +52,13 @@ var ownSamples = map[string]map[int][]string{
 	"trunc":                     {1: {"NULL", "0", "2", "-1", "-3", "20", "-30"}},
 	"~~(text,text)":             likeSamples, "!~~(text,text)": likeSamples, "~~*(text,text)": likeSamples, "!~~*(text,text)": likeSamples,
 	"~(text,text)": regexSamples, "~*(text,text)": regexSamples, "!~(text,text)": regexSamples, "!~*(text,text)": regexSamples,
-	"regexp_like":       {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "", "i", "g", "n", "x", "q"}},
-	"regexp_count":      {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0", "50"}, 3: {"NULL", "", "i", "n"}},
-	"regexp_replace":    {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "", "X", `<\1>`, `\&\&`, `\\`, `\2\q`}, 3: {"NULL", "1", "3", "0"}, 4: {"NULL", "0", "1", "2", "-1"}, 5: {"", "i", "g"}},
-	"regexp_substr":     {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0"}, 3: {"1", "2", "0"}, 4: {"", "i", "g"}, 5: {"0", "1", "2", "-1"}},
+	"regexp_like":    {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "", "i", "g", "n", "x", "q"}},
+	"regexp_count":   {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0", "50"}, 3: {"NULL", "", "i", "n"}},
+	"regexp_replace": {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "", "X", `<\1>`, `\&\&`, `\\`, `\2\q`}, 3: {"NULL", "1", "3", "0"}, 4: {"NULL", "0", "1", "2", "-1"}, 5: {"", "i", "g"}},
+	"regexp_substr":  {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0"}, 3: {"1", "2", "0"}, 4: {"", "i", "g"}, 5: {"0", "1", "2", "-1"}},
+	"regexp_instr":   {0: regexSamples[0], 1: regexSamples[1], 2: {"NULL", "1", "3", "0"}, 3: {"1", "2", "0"}, 4: {"0", "1", "2"}, 5: {"", "i", "g"}, 6: {"0", "1", "2", "-1"}},
+	"get_bit":        {1: {"NULL", "0", "7", "8", "23", "24", "-1"}}, "set_bit": {1: {"NULL", "0", "7", "8", "23", "24", "-1"}, 2: {"0", "1", "2"}},
+	"set_byte":          {1: {"NULL", "0", "2", "3", "-1"}, 2: {"0", "255", "-1", "300"}},
 	"like_escape":       {0: {"NULL", "", "a#%", `a\%`, "##", `\\`, "é#_"}, 1: {"NULL", "", "#", `\`, "##", "é"}},
 	"similar_to_escape": {0: {"NULL", "", "a(b|c)%", "_[a-z]+", `x\%y`, "a.b^$", "a#%b", `%#"o_a#"_`, "[%_(]"}, 1: {"NULL", "", "#", `\`, "##"}},
 	"extract":           {0: fieldSamples[1:]}, "date_part": {0: fieldSamples}, "date_trunc": {0: fieldSamples, 2: {"NULL", "UTC", "America/New_York", "Asia/Kolkata", "x/y"}},
@@ -131,7 +134,7 @@ func moreThan38Digits(s string) bool {
 var lastDigit = map[string]bool{
 	"power": true, "pow": true, "^": true, "cbrt": true, "||/": true, "exp": true, "ln": true, "log": true, "log10": true,
 	"sin": true, "cos": true, "tan": true, "cot": true, "asin": true, "acos": true, "atan": true, "atan2": true,
-	"sinh": true, "cosh": true, "tanh": true, "asinh": true, "acosh": true, "atanh": true,
+	"sind": true, "cosd": true, "tand": true, "cotd": true, "asind": true, "acosd": true, "atand": true, "atan2d": true, "sinh": true, "cosh": true, "tanh": true, "asinh": true, "acosh": true, "atanh": true,
 }
 
 func nearly(got, want string) bool {

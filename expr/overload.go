@@ -25,6 +25,7 @@ const (
 	CatJSON        Category = "JSON"
 	CatCast        Category = "conversion"
 	CatInfo        Category = "information"
+	CatOther       Category = "functions of other systems"
 	CatUser        Category = "user-defined"
 )
 

@@ -33,6 +33,8 @@ func newBuiltin() *Registry {
 	t.format()
 	t.arrays()
 	t.json()
+	t.more()
+	t.other()
 	t.casts()
 	return newRegistry(t.list, builtinAggregates())
 }

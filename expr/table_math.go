@@ -196,24 +196,6 @@ func (t *table) trigonometry() {
 			r[i] = math.Pi
 		}
 	}))
-	checked := func(f func(float64) float64, ok func(x float64) bool) binder {
-		return map1(func(x float64) (float64, error) {
-			if math.IsNaN(x) {
-				return x, nil
-			}
-			if !ok(x) {
-				return 0, errFloatRange
-			}
-			r := f(x)
-			if isInf(r) && !isInf(x) && !math.IsInf(f(x), 0) {
-				return 0, errOverflow
-			}
-			return r, nil
-		})
-	}
-	anyFinite := func(x float64) bool { return !isInf(x) }
-	anyNumber := func(float64) bool { return true }
-	unit := func(x float64) bool { return x >= -1 && x <= 1 }
 	for _, d := range []struct {
 		name, doc, example, answer string
 		f                          func(float64) float64
@@ -475,3 +457,24 @@ func appendHex(dst []byte, x uint64) []byte {
 	}
 	return dst
 }
+
+// checked is a function of floats that fails outside of its domain.
+func checked(f func(float64) float64, ok func(x float64) bool) binder {
+	return map1(func(x float64) (float64, error) {
+		if math.IsNaN(x) {
+			return x, nil
+		}
+		if !ok(x) {
+			return 0, errFloatRange
+		}
+		r := f(x)
+		if isInf(r) && !isInf(x) && !math.IsInf(f(x), 0) {
+			return 0, errOverflow
+		}
+		return r, nil
+	})
+}
+
+func anyFinite(x float64) bool { return !isInf(x) }
+func anyNumber(float64) bool   { return true }
+func unit(x float64) bool      { return x >= -1 && x <= 1 }
