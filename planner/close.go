@@ -23,6 +23,8 @@ func (r *rewriter) closeGroups(root *Node) (*Node, error) {
 				c.TTL = r.set.StateTTL
 				return n.withOp(&c, n.Schema)
 			}
+		case *Join:
+			return r.expireJoin(n, op)
 		case *Over:
 			c := *op
 			c.Closing = r.closing(n, op.Partition, op.Closing)
@@ -90,6 +92,10 @@ func (r *rewriter) lateness(n *Node) int64 {
 			for _, in := range n.Inputs {
 				walk(in)
 			}
+		case *Join:
+			if r.static(n, op) {
+				walk(n.Inputs[0])
+			}
 		case *Scan:
 			late := r.set.AllowedLateness
 			if o := r.cat.Object(op.Object); late == 0 && o != nil && o.Source != nil {
@@ -118,6 +124,8 @@ func emitOnClose(root *Node) *Node {
 			c := *op
 			c.Emit = EmitOnClose
 			return n.withOp(&c, n.Schema)
+		case *Join:
+			return n.withOp(op.final(), n.Schema)
 		case *Over:
 			c := *op
 			c.Emit = EmitOnClose
@@ -131,10 +139,10 @@ func emitOnClose(root *Node) *Node {
 	})
 }
 
-// emitFinal applies EMIT ON WINDOW CLOSE.
+// checkWindowed checks that EMIT ON WINDOW CLOSE has something to wait for.
 //
 // Errors: CodeInvalidDefinition where the query has no window that closes.
-func (r *rewriter) emitFinal(root *Node, sp types.Span) (*Node, error) {
+func checkWindowed(root *Node, sp types.Span) error {
 	windowed := false
 	root.each(func(n *Node) {
 		switch op := n.Op.(type) {
@@ -142,6 +150,8 @@ func (r *rewriter) emitFinal(root *Node, sp types.Span) (*Node, error) {
 			windowed = windowed || op.Close >= 0
 		case *WindowAggregate, *SessionExpand:
 			windowed = true
+		case *Join:
+			windowed = windowed || op.Final && op.waits() && op.expires()
 		case *Over:
 			windowed = windowed || op.Close >= 0
 		case *TopN:
@@ -149,10 +159,13 @@ func (r *rewriter) emitFinal(root *Node, sp types.Span) (*Node, error) {
 		}
 	})
 	if !windowed {
-		return nil, types.Errorf(types.CodeInvalidDefinition, "EMIT ON WINDOW CLOSE needs a query that aggregates in windows").At(sp).
+		if open := openJoin(root); open != "" {
+			return types.Errorf(types.CodeInvalidDefinition, "EMIT ON WINDOW CLOSE: %s", open).At(sp).WithHint(openJoinHint)
+		}
+		return types.Errorf(types.CodeInvalidDefinition, "EMIT ON WINDOW CLOSE needs a query that aggregates in windows").At(sp).
 			WithHint("group by TUMBLE, HOP, CUMULATE or SESSION over the source's event time, or use EMIT CHANGES")
 	}
-	return emitOnClose(root), nil
+	return nil
 }
 
 // checkFinal checks what EMIT ON WINDOW CLOSE was asked for: everything in it must close, but for DISTINCT of final rows, which only
@@ -170,6 +183,10 @@ func (r *rewriter) checkFinal(root *Node) (*Node, error) {
 			if op.Emit == EmitOnClose && op.Close < 0 && !(len(op.Aggs) == 0 && len(op.Keys) > 0) {
 				fail("EMIT ON WINDOW CLOSE: an aggregation in the query has no window, its rows would change for ever",
 					"group by a window over the source's event time there too, or use EMIT CHANGES")
+			}
+		case *Join:
+			if op.Final && op.waits() && !op.expires() && !r.props(n).Bounded {
+				fail("EMIT ON WINDOW CLOSE: %s", openJoinHint, openJoinText)
 			}
 		case *Over:
 			checkPartitionCloses(op.Closing, "OVER", fail)

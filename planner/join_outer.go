@@ -86,7 +86,9 @@ func (s *outerSimplifier) join(n *Node, op *Join, useless []bool) *Node {
 	case kind == FullJoin && anyOf(both[:width]):
 		kind = LeftJoin
 	case kind == FullJoin && anyOf(both[width:]) && len(op.LeftKeys) == 0:
-		return s.step(swapped(LeftJoin, n.Inputs[0], n.Inputs[1], op.On), useless)
+		turned := swapped(LeftJoin, n.Inputs[0], n.Inputs[1], op.On)
+		turned.in().Op.(*Join).Final = op.Final
+		return s.step(turned, useless)
 	}
 	matched := make([]bool, len(both)) // NULL there: the row matches nothing
 	if op.On != nil {
@@ -111,6 +113,7 @@ func (s *outerSimplifier) join(n *Node, op *Join, useless []bool) *Node {
 	}
 	c := *op
 	c.Kind = kind
+	c.Final = op.Final && c.waits()
 	return newNode(&c, joinSchema(kind, l.Schema, r.Schema), l, r)
 }
 

@@ -21,10 +21,8 @@ func (r *rewriter) joinProps(n *Node, op *Join) Props {
 	switch op.Kind {
 	case InnerJoin, SemiJoin:
 		out.AppendOnly = both
-	case LeftJoin, AntiJoin:
-		out.AppendOnly = both && op.Final && op.LeftExpiry != nil
-	case FullJoin:
-		out.AppendOnly = both && op.Final && op.LeftExpiry != nil && op.RightExpiry != nil
+	default:
+		out.AppendOnly = both && op.Final && (op.expires() || out.Bounded)
 	}
 	out.Determines = joinDependencies(n, op, l, rt, width)
 	if op.Kind.leftOnly() {
@@ -47,7 +45,10 @@ func joinedKeys(kind JoinKind, left, right [][]int, oneRight, oneLeft bool, widt
 	var keys [][]int
 	add := func(k []int) {
 		for _, less := range reducedKeys(k, deps) {
-			if len(keys) < maxJoinKeys && !slices.ContainsFunc(keys, func(have []int) bool { return slices.Equal(have, less) }) {
+			covered := slices.ContainsFunc(keys, func(have []int) bool {
+				return !slices.ContainsFunc(have, func(c int) bool { return !slices.Contains(less, c) })
+			})
+			if !covered && len(keys) < maxJoinKeys {
 				keys = append(keys, less)
 			}
 		}

@@ -46,11 +46,14 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	}
 	root = r.joinKeys(root)
 	root = r.dropDistinct(root)
+	if em.onClose {
+		root = emitOnClose(root)
+	}
 	if root, err = r.closeGroups(root); err != nil {
 		return nil, err
 	}
 	if em.onClose {
-		if root, err = r.emitFinal(root, em.span); err != nil {
+		if err = checkWindowed(root, em.span); err != nil {
 			return nil, err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 //
 //	WindowAggregate(Project a, ts(Watermark(x)))  =>  WindowAggregate(Project a, ts, $watermark(Watermark emit(x)))
 func (r *rewriter) addRowWatermark(root *Node) *Node {
-	c := &watermarkCarrier{done: map[*Node]carried{}}
+	c := &watermarkCarrier{r: r, done: map[*Node]carried{}}
 	return bottomUp(root, func(n *Node) *Node {
 		switch op := n.Op.(type) {
 		case *WindowAggregate:
@@ -36,6 +36,8 @@ func (r *rewriter) addRowWatermark(root *Node) *Node {
 				}
 				return reproject(session, exprs, n.Schema, DeadLetter)
 			}
+		case *Join:
+			return c.judgeJoin(n, op)
 		case *Over:
 			return judgeLate(c, n, op.Closing, func(k Closing) Op { o := *op; o.Closing = k; return &o })
 		case *TopN:
@@ -55,7 +57,10 @@ func (r *rewriter) addRowWatermark(root *Node) *Node {
 }
 
 // watermarkCarrier remembers what carry made of the nodes that several use.
-type watermarkCarrier struct{ done map[*Node]carried }
+type watermarkCarrier struct {
+	r    *rewriter
+	done map[*Node]carried
+}
 
 type carried struct {
 	node *Node
@@ -107,6 +112,8 @@ func (c *watermarkCarrier) build(n *Node) (*Node, int) {
 		return c.carryTableFunc(n, op)
 	case *Union:
 		return c.union(n)
+	case *Join:
+		return c.carryJoin(n, op)
 	}
 	return n, -1
 }
