@@ -262,7 +262,11 @@ func (w *writer) session(s Statement) {
 		}
 		w.txModes(s.Modes)
 	case *Begin:
-		w.put("BEGIN")
+		if s.Start {
+			w.put("START TRANSACTION")
+		} else {
+			w.put("BEGIN")
+		}
 		w.txModes(s.Modes)
 	case *Commit:
 		w.put("COMMIT")
