@@ -43,6 +43,7 @@ type join struct {
 	slots  []uint32
 	w      []int64
 	counts []int64 // matches of the rows of a chunk
+	front  []joinFront
 	p      pairList
 	key    []arrow.Array
 	chains map[uint32]presence
@@ -343,7 +344,7 @@ func nullColumns(s types.Schema, n int) []arrow.Array {
 	return out
 }
 
-// pairList is pairs of a row of a batch and a row of the other side. row ascends.
+// pairList is pairs of a row of a batch and a row of the other side.
 type pairList struct {
 	row   []uint32
 	slot  []uint32
@@ -367,24 +368,40 @@ func (j *join) match(ctx *Context, in int, b *changelog.Batch, chunk []uint32, e
 	other := j.sides[1-in].table
 	// Rows that have come to the weight zero pair with nothing, but may come back before the epoch ends, and then have counted.
 	all, most := other.AllOnes() || j.sides[1-in].counted, j.env.batchRows()
+	counted := j.sides[in].counted
+	// All rows go one step along their chains before one goes the next, so that the processor fetches many at a time.
+	j.front = j.front[:0]
 	for i, slot := range j.heads {
-		for slot != state.NoSlot {
-			if all || other.Weight(slot) != 0 {
-				if len(j.p.row) >= most {
-					if err := j.flush(ctx, in, b, emit); err != nil {
-						return err
-					}
-				}
-				j.p.row, j.p.slot = append(j.p.row, chunk[i]), append(j.p.slot, slot)
-				if j.sides[in].counted {
-					j.p.place = append(j.p.place, uint32(i))
+		if slot != state.NoSlot {
+			j.front = append(j.front, joinFront{uint32(i), slot})
+		}
+	}
+	for len(j.front) > 0 {
+		if len(j.p.row)+len(j.front) > most {
+			if err := j.flush(ctx, in, b, emit); err != nil {
+				return err
+			}
+		}
+		n := 0
+		for _, f := range j.front {
+			if all || other.Weight(f.slot) != 0 {
+				j.p.row, j.p.slot = append(j.p.row, chunk[f.at]), append(j.p.slot, f.slot)
+				if counted {
+					j.p.place = append(j.p.place, f.at)
 				}
 			}
-			slot = other.Next(slot)
+			if next := other.Next(f.slot); next != state.NoSlot {
+				j.front[n] = joinFront{f.at, next}
+				n++
+			}
 		}
+		j.front = j.front[:n]
 	}
 	return nil
 }
+
+// joinFront is how far the row at a place of a chunk has come along its chain.
+type joinFront struct{ at, slot uint32 }
 
 // flush puts the pairs out that the condition accepts, and counts them.
 func (j *join) flush(ctx *Context, in int, b *changelog.Batch, emit Emit) error {
@@ -439,7 +456,7 @@ func (j *join) emitPairs(in int, b *changelog.Batch, emit Emit) {
 	own := make([]arrow.Array, len(s.in))
 	slots := p.slot
 	// Where most rows of the batch have just one match, its columns go on as they are.
-	if 2*n > b.N && atMostOnce(p.row) {
+	if 2*n > b.N && ascending(p.row) {
 		out.N = b.N
 		copy(own, b.Cols)
 		if n < b.N {
@@ -476,9 +493,9 @@ func (j *join) emitPairs(in int, b *changelog.Batch, emit Emit) {
 	emit(out)
 }
 
-func atMostOnce(rows []uint32) bool {
+func ascending(rows []uint32) bool {
 	for i := 1; i < len(rows); i++ {
-		if rows[i] == rows[i-1] {
+		if rows[i] <= rows[i-1] {
 			return false
 		}
 	}

@@ -22,19 +22,21 @@ const (
 
 var tickSchema = schemaOf("k", types.Int8Type, "ts", types.TimestampType, "v", types.Int8Type, "wm", types.TimestampType)
 
-func bigintColumn(i int) expr.Expr {
+func timestampColumn(i int) expr.Expr {
 	return &expr.Column{Base: expr.Base{T: types.TimestampType}, Index: i}
 }
 
 // within10 is l.ts >= r.ts AND l.ts - r.ts <= 10 ticks.
-func within10() expr.Expr {
+func within10() expr.Expr { return within10At(1, 5) }
+
+func within10At(l, r int) expr.Expr {
 	compare := func(fn string, a, b expr.Expr) expr.Expr {
 		return &expr.Call{Base: expr.Base{T: types.BoolType}, Fn: fn, Args: []expr.Expr{a, b}}
 	}
-	shifted := &expr.Call{Base: expr.Base{T: types.TimestampType}, Fn: "+(timestamp without time zone,interval)", Args: []expr.Expr{bigintColumn(5),
+	shifted := &expr.Call{Base: expr.Base{T: types.TimestampType}, Fn: "+(timestamp without time zone,interval)", Args: []expr.Expr{timestampColumn(r),
 		&expr.Literal{Base: expr.Base{T: types.IntervalType}, Value: types.IntervalValue{Micros: 10 * tick}}}}
 	return &expr.Logic{Base: expr.Base{T: types.BoolType}, Args: []expr.Expr{
-		compare(">=(timestamp without time zone,timestamp without time zone)", bigintColumn(1), bigintColumn(5)), compare("<=(timestamp without time zone,timestamp without time zone)", bigintColumn(1), shifted)}}
+		compare(">=(timestamp without time zone,timestamp without time zone)", timestampColumn(l), timestampColumn(r)), compare("<=(timestamp without time zone,timestamp without time zone)", timestampColumn(l), shifted)}}
 }
 
 // tickInput is an input with the event time in column 1.
