@@ -51,16 +51,15 @@ type join struct {
 
 // joinSide is one input.
 type joinSide struct {
-	in     types.Schema
-	keys   []int
-	strict []int // keys that match nothing if they are NULL
-	types  []types.Type
-	stored []int // the columns that are kept
-	table  *state.Multi
-	expiry *planner.Expiry
-	rowWM  int
-	// A row is late when its time, the column of expiry, is below its watermark less lateLag: what it could match may be forgotten.
-	lateLag int64
+	in      types.Schema
+	keys    []int
+	strict  []int // keys that match nothing if they are NULL
+	types   []types.Type
+	stored  []int // the columns that are kept
+	table   *state.Multi
+	expiry  *planner.Expiry
+	rowWM   int
+	late    *planner.Expiry
 	alone   alone
 	counted bool  // alone is told by counts
 	once    bool  // a count is 0 or 1: the other side only grows
@@ -108,8 +107,8 @@ func lowerJoin(n *planner.Node, op *planner.Join, env *Env) (*Lowered, error) {
 			return nil, err
 		}
 	}
-	j.sides[0] = joinSide{keys: op.LeftKeys, expiry: op.LeftExpiry, rowWM: op.LeftRowWatermark}
-	j.sides[1] = joinSide{keys: op.RightKeys, expiry: op.RightExpiry, rowWM: op.RightRowWatermark}
+	j.sides[0] = joinSide{keys: op.LeftKeys, expiry: op.LeftExpiry, rowWM: op.LeftRowWatermark, late: op.LeftLate}
+	j.sides[1] = joinSide{keys: op.RightKeys, expiry: op.RightExpiry, rowWM: op.RightRowWatermark, late: op.RightLate}
 	switch op.Kind {
 	case planner.LeftJoin:
 		j.sides[0].alone = aloneNulls
@@ -127,14 +126,6 @@ func lowerJoin(n *planner.Node, op *planner.Join, env *Env) (*Lowered, error) {
 		}
 		s.counted = s.alone != aloneNothing && (op.On != nil || other.expiry != nil)
 		s.once = n.Inputs[1-i].Props.AppendOnly
-		if s.expiry != nil {
-			s.lateLag = subSat(s.expiry.Lag, 1)
-			for _, w := range n.Inputs[i].Props.Watermarks {
-				if w.Col == s.expiry.Col {
-					s.lateLag = w.Lag
-				}
-			}
-		}
 	}
 	if j.keyed = !j.pairs && !j.sides[0].counted; j.keyed {
 		j.sides[1].stored = j.sides[1].keys
@@ -254,13 +245,13 @@ func (j *join) onTime(ctx *Context, s *joinSide, b *changelog.Batch) ([]uint32, 
 	if rows == nil {
 		rows = j.all(b.N)
 	}
-	if s.expiry == nil || s.rowWM < 0 {
+	if s.late == nil || s.rowWM < 0 {
 		return rows, nil
 	}
-	c := b.Cols[s.expiry.Col]
+	c := b.Cols[s.late.Col]
 	values, valid, wm := words(c), validityOf(c), watermarks(b.Cols[s.rowWM])
 	late := func(row uint32) bool {
-		return values[row] < subSat(wm[row], s.lateLag) && !valid.null(int(row))
+		return values[row] <= subSat(wm[row], s.late.Lag) && !valid.null(int(row))
 	}
 	if !slices.ContainsFunc(rows, late) {
 		return rows, nil
@@ -272,7 +263,7 @@ func (j *join) onTime(ctx *Context, s *joinSide, b *changelog.Batch) ([]uint32, 
 			continue
 		}
 		err := ctx.Reject(Rejection{Batch: b, Schema: s.in, Row: int(row), Reason: ReasonLate,
-			Err: lateError("the time from which its matches are kept", addSat(values[row], s.lateLag), wm[row]), Weight: b.Weight(int(row)),
+			Err: lateError("the time until which all that it matches is kept", addSat(values[row], s.late.Lag), wm[row]), Weight: b.Weight(int(row)),
 			Watermark: changelog.Watermark(wm[row]), Policy: uint8(j.op.OnLate)})
 		if err != nil {
 			return nil, err

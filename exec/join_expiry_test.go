@@ -39,16 +39,10 @@ func within10At(l, r int) expr.Expr {
 		compare(">=(timestamp without time zone,timestamp without time zone)", timestampColumn(l), timestampColumn(r)), compare("<=(timestamp without time zone,timestamp without time zone)", timestampColumn(l), shifted)}}
 }
 
-// tickInput is an input with the event time in column 1.
-func tickInput(lag int64) *planner.Node {
-	n := inputNode(tickSchema, true)
-	n.Props.Watermarks = []planner.ColWatermark{{Col: 1, Lag: lag}}
-	return n
-}
-
 func intervalJoin(kind planner.JoinKind, final bool) *planner.Join {
 	return &planner.Join{Kind: kind, LeftKeys: []int{0}, RightKeys: []int{0}, On: within10(), Final: final,
-		LeftExpiry: &planner.Expiry{Col: 1, Lag: 1}, RightExpiry: &planner.Expiry{Col: 1, Lag: 10*tick + 1}, LeftRowWatermark: 3, RightRowWatermark: 3}
+		LeftExpiry: &planner.Expiry{Col: 1, Lag: 1}, RightExpiry: &planner.Expiry{Col: 1, Lag: 10*tick + 1},
+		LeftLate: &planner.Expiry{Col: 1, Lag: 1}, RightLate: &planner.Expiry{Col: 1, Lag: 1}, LeftRowWatermark: 3, RightRowWatermark: 3}
 }
 
 // tickEpochs draws rows with some disorder, each with the watermark of its side before it.
@@ -81,10 +75,10 @@ func tickEpochs(t *rapid.T, epochs, perEpoch int) []sidedEpoch {
 }
 
 // inTime leaves out the rows that are late by the expiries of a join.
-func inTime(op *planner.Join, lag int64, epochs []sidedEpoch) (sides [2][]testRow, late int64) {
-	exp := [2]*planner.Expiry{op.LeftExpiry, op.RightExpiry}
+func inTime(op *planner.Join, epochs []sidedEpoch) (sides [2][]testRow, late int64) {
+	exp := [2]*planner.Expiry{op.LeftLate, op.RightLate}
 	for _, r := range slices.Concat(rowsOfEpochs(epochs)) {
-		if x := exp[r.in]; x != nil && r.vals[x.Col] != nil && r.vals[x.Col].(int64) < subSat(r.vals[3].(int64), lag) {
+		if x := exp[r.in]; x != nil && r.vals[x.Col] != nil && r.vals[x.Col].(int64) <= subSat(r.vals[3].(int64), x.Lag) {
 			late++
 			continue
 		}
@@ -111,14 +105,11 @@ func TestIntervalJoinRandom(t *testing.T) {
 		windows := rapid.IntRange(0, 3).Draw(t, "window join") == 0
 		if windows { // equal windows: no condition besides; 4 ticks is the window
 			op.On, op.LeftKeys, op.RightKeys = nil, []int{0, 1}, []int{0, 1}
-			op.LeftExpiry, op.RightExpiry = &planner.Expiry{Col: 1, Lag: -1}, &planner.Expiry{Col: 1, Lag: -1}
+			op.LeftExpiry, op.RightExpiry = &planner.Expiry{Col: 1}, &planner.Expiry{Col: 1}
+			op.LeftLate, op.RightLate = op.LeftExpiry, op.RightExpiry
 			match = func(l, r []any) bool { return sameKeys(op, l, r) }
 		}
-		lag := int64(0)
-		if windows {
-			lag = -1
-		}
-		c := &sidedCase{node: joinNode(tickInput(lag), tickInput(lag), op)}
+		c := &sidedCase{node: joinNode(inputNode(tickSchema, true), inputNode(tickSchema, true), op)}
 		c.epochs = tickEpochs(t, rapid.IntRange(1, 6).Draw(t, "epochs"), 12)
 		if windows {
 			for _, ep := range c.epochs {
@@ -129,7 +120,7 @@ func TestIntervalJoinRandom(t *testing.T) {
 				}
 			}
 		}
-		_, late := inTime(op, lag, c.epochs)
+		_, late := inTime(op, c.epochs)
 		alone := func(vals []any, x *planner.Expiry, wm changelog.Watermark) bool {
 			if vals[0] == nil || windows && vals[1] == nil { // matches nothing
 				return true
@@ -138,7 +129,7 @@ func TestIntervalJoinRandom(t *testing.T) {
 			return limit == math.MaxInt64 || vals[1] != nil && vals[1].(int64) <= limit && wm != changelog.MinWatermark
 		}
 		checkSided(t, t, c, func(epochs []sidedEpoch) bag {
-			sides, _ := inTime(op, lag, epochs)
+			sides, _ := inTime(op, epochs)
 			if !op.Final {
 				return refJoin(c.node, sides, match)
 			}
@@ -176,7 +167,7 @@ func TestIntervalJoinRandom(t *testing.T) {
 // The state of an interval join stays small while the watermark moves on, in memory and in what a restart loads.
 func TestIntervalJoinForgets(t *testing.T) {
 	op := intervalJoin(planner.InnerJoin, false)
-	n := joinNode(tickInput(0), tickInput(0), op)
+	n := joinNode(inputNode(tickSchema, true), inputNode(tickSchema, true), op)
 	o, err := NewOperator(n, nil)
 	require.NoError(t, err)
 	tt := &testTables{}
