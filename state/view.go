@@ -38,6 +38,7 @@ type View struct {
 	dirty   []uint64    // bit per slot: is in changed
 	gone    byteStrings // keys deleted in this epoch; some may be back
 	cleared bool        // by Clear, in this epoch
+	indexes []*viewIndex
 
 	keyBuf, restBuf []byte
 }
@@ -151,6 +152,9 @@ func (v *View) reset() {
 	v.idx.dir[0].pin = v.pins
 	v.changed, v.dirty = nil, nil
 	v.gone = byteStrings{offs: []int32{0}}
+	for i, x := range v.indexes {
+		v.indexes[i] = newViewIndex(v.schema, x.cols, v.pins)
+	}
 }
 
 // Schema returns the columns.
@@ -171,7 +175,7 @@ func (v *View) Update(batches ...*changelog.Batch) error {
 			var err error
 			b.Each(func(row int) {
 				if w := b.Weight(row); err == nil && w != 0 && (w < 0) == deletions {
-					err = v.add(row, w)
+					err = v.add(b.Cols, row, w)
 				}
 			})
 			if err != nil {
@@ -183,7 +187,7 @@ func (v *View) Update(batches ...*changelog.Batch) error {
 }
 
 // add changes the number of one row by w.
-func (v *View) add(row int, w int64) error {
+func (v *View) add(cols []arrow.Array, row int, w int64) error {
 	v.keyBuf = v.codec.keyEnc.Append(v.keyBuf[:0], row)
 	v.restBuf = v.codec.appendRest(v.restBuf[:0], row)
 	hash := uint32(changelog.HashBytes(v.keyBuf))
@@ -192,7 +196,10 @@ func (v *View) add(row int, w int64) error {
 		if w < 0 {
 			return fmt.Errorf("view %s: a row that is not there is deleted (%d times)", v.spec.Name, -w)
 		}
-		v.put(hash, v.keyBuf, v.restBuf, w)
+		slot := v.put(hash, v.keyBuf, v.restBuf, w)
+		for _, x := range v.indexes {
+			x.enter(cols, row, slot, v.pins)
+		}
 		return nil
 	}
 	p, at := v.page(slot)
@@ -213,6 +220,9 @@ func (v *View) add(row int, w int64) error {
 		v.gone.data = append(v.gone.data, v.keyBuf...)
 		v.gone.end()
 		v.remove(hash, slot)
+		for _, x := range v.indexes {
+			x.leave(cols, row, slot, v.pins)
+		}
 		return nil
 	}
 	v.total += w
@@ -289,7 +299,7 @@ func findRow(idx *index, pages []*viewPage, tag uint32, key []byte) uint32 {
 }
 
 // put makes a row whose key is not there.
-func (v *View) put(tag uint32, key, rest []byte, w int64) {
+func (v *View) put(tag uint32, key, rest []byte, w int64) uint32 {
 	var slot uint32
 	if last := len(v.free) - 1; last >= 0 {
 		slot = v.free[last]
@@ -315,6 +325,7 @@ func (v *View) put(tag uint32, key, rest []byte, w int64) {
 	v.count++
 	v.total += w
 	v.touch(slot)
+	return slot
 }
 
 func (v *View) remove(tag, slot uint32) {
@@ -441,5 +452,9 @@ func (v *View) Len() int { return v.count }
 
 // Bytes implements Table.
 func (v *View) Bytes() int64 {
-	return v.size + v.idx.bytes() + int64(len(v.pages))*(viewPageSize*20+64) + int64(cap(v.free))*4
+	var indexes int64
+	for _, x := range v.indexes {
+		indexes += x.bytes()
+	}
+	return indexes + v.size + v.idx.bytes() + int64(len(v.pages))*(viewPageSize*20+64) + int64(cap(v.free))*4
 }

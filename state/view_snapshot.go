@@ -21,6 +21,8 @@ type Snapshot struct {
 	pins   uint64
 	rows   int64
 	count  int
+	// indexes are those of View.SetIndexes.
+	indexes []indexSnapshot
 }
 
 // Pin returns the rows as they are now. It costs a few bytes per page; the writer copies pages that it changes later.
@@ -32,7 +34,11 @@ func (v *View) Pin() *Snapshot {
 	}
 	idx := v.idx
 	idx.dir = slices.Clone(idx.dir)
-	return &Snapshot{view: v.spec.Name, schema: v.schema, key: key, pages: slices.Clone(v.pages), idx: idx, pins: v.pins, rows: v.total, count: v.count}
+	s := &Snapshot{view: v.spec.Name, schema: v.schema, key: key, pages: slices.Clone(v.pages), idx: idx, pins: v.pins, rows: v.total, count: v.count}
+	for _, x := range v.indexes {
+		s.indexes = append(s.indexes, x.snapshot())
+	}
+	return s
 }
 
 // Fork returns a view that begins with the snapshot's rows and changes apart from the one that was pinned. It belongs to no log:
@@ -42,6 +48,13 @@ func (s *Snapshot) Fork() *View {
 	v.pages, v.idx, v.pins, v.total, v.count = slices.Clone(s.pages), s.idx, s.pins, s.rows, s.count
 	v.idx.dir = slices.Clone(s.idx.dir)
 	v.n = uint32(len(v.pages)) << viewPageBits // free slots of the pages are left alone
+	for _, x := range s.indexes {
+		f := newViewIndex(s.schema, x.cols, s.pins)
+		f.tags, f.pages = x.tags, slices.Clone(x.pages)
+		f.tags.dir = slices.Clone(x.tags.dir)
+		f.n = uint32(len(f.pages)) << bucketPageBits
+		v.indexes = append(v.indexes, f)
+	}
 	return v
 }
 

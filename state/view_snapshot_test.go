@@ -25,6 +25,7 @@ func TestSnapshotGet(t *testing.T) {
 		t.Run(fmt.Sprint(key), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(1, 2))
 			v := NewView(20, "v", viewSchema, key)
+			require.NoError(t, v.SetIndexes([][]int{{1}, {2, 1}}))
 			model := map[int64]viewRow{}
 			type pinned struct {
 				s    *Snapshot
@@ -48,12 +49,12 @@ func TestSnapshotGet(t *testing.T) {
 							continue
 						}
 					}
-					model[k] = viewRow{k, fmt.Sprint(rnd.IntN(1000)), "1.50"}
+					model[k] = viewRow{k, fmt.Sprint(min(rnd.IntN(20), 10)), "1.50"}
 					rows, weights = append(rows, model[k]), append(weights, 1)
 				}
 				require.NoError(t, v.Update(viewBatch(rows, weights)))
 			}
-			for range 30 {
+			for range 12 {
 				change(v, model, 1+rnd.IntN(800))
 				want := map[int64]viewRow{}
 				for k, r := range model {
@@ -69,7 +70,14 @@ func TestSnapshotGet(t *testing.T) {
 				pins = append(pins, pinned{f.Pin(), maps.Clone(forked)})
 				change(f, forked, 50)
 			}
-			for _, p := range pins {
+			for i, p := range pins {
+				if i%3 == 0 {
+					checkFind(t, p.s, p.want)
+					fork := p.s.Fork()
+					require.NoError(t, fork.SetIndexes(nil))
+					require.NoError(t, fork.SetIndexes([][]int{{2, 1}, {1}})) // made of the rows that are there
+					checkFind(t, fork.Pin(), p.want)
+				}
 				var asked []viewRow
 				found := map[int64]bool{}
 				for k := range int64(5000) {
@@ -93,6 +101,37 @@ func TestSnapshotGet(t *testing.T) {
 				require.EqualValues(t, len(p.want), p.s.Rows())
 			}
 		})
+	}
+}
+
+// checkFind compares what the indexes of a snapshot give with its rows.
+func checkFind(t *testing.T, s *Snapshot, want map[int64]viewRow) {
+	byText := map[string]map[int64]bool{}
+	for k, r := range want {
+		if byText[r.s] == nil {
+			byText[r.s] = map[int64]bool{}
+		}
+		byText[r.s][k] = true
+	}
+	require.True(t, s.Indexed([]int{1}))
+	require.True(t, s.Indexed([]int{2, 1}))
+	require.False(t, s.Indexed([]int{1, 2}))
+	for text := range 12 {
+		asked := viewBatch([]viewRow{{0, fmt.Sprint(text), "1.5"}, {0, fmt.Sprint(text), "1.500"}}, nil)
+		for _, cols := range [][]int{{1}, {2, 1}} {
+			rows, err := s.Find(cols, pick(asked.Cols, cols), 2)
+			require.NoError(t, err)
+			found := map[int64]bool{}
+			for i := range rows.N {
+				if rows.Cols[1].(*array.String).Value(i) == fmt.Sprint(text) { // others are allowed
+					found[rows.Cols[0].(*array.Int64).Value(i)] = true
+				}
+			}
+			require.Equal(t, len(byText[fmt.Sprint(text)]), len(found))
+			for k := range byText[fmt.Sprint(text)] {
+				require.True(t, found[k])
+			}
+		}
 	}
 }
 
