@@ -204,7 +204,13 @@ func usedArgs(n *Node, args []expr.Expr) (*Node, []expr.Expr) {
 // their own.
 func outersOf(n *Node) []int {
 	seen := map[int]bool{}
-	n.each(func(n *Node) {
+	done := map[*Node]bool{}
+	var walk func(n *Node)
+	walk = func(n *Node) {
+		if done[n] {
+			return
+		}
+		done[n] = true
 		for _, e := range nodeExprs(n) {
 			expr.Walk(e, func(x expr.Expr) {
 				if o, ok := x.(*expr.Outer); ok {
@@ -212,7 +218,13 @@ func outersOf(n *Node) []int {
 				}
 			})
 		}
-	})
+		for i, in := range n.Inputs {
+			if _, ok := n.Op.(*Apply); !ok || i == 0 {
+				walk(in)
+			}
+		}
+	}
+	walk(n)
 	var list []int
 	for i := range seen {
 		list = append(list, i)
@@ -232,7 +244,7 @@ func mapOuters(root *Node, f func(*expr.Outer) expr.Expr) *Node {
 		inputs := slices.Clone(n.Inputs)
 		for i, in := range n.Inputs {
 			if _, ok := n.Op.(*Apply); ok && i == 1 {
-				break // its references are its own
+				continue // its references are its own
 			}
 			inputs[i] = walk(in)
 		}
@@ -520,9 +532,13 @@ func (b *exprBinder) rowSubquery(x *sql.SubqueryExpr) ([]expr.Expr, error) {
 //
 // Errors: CodeGrouping where that query cannot have aggregates; CodeNotSupported if nothing else in it aggregates.
 func (b *exprBinder) outerAggregate(call *aggCall, sp types.Span) (expr.Expr, error) {
-	exprs := call.exprs()
+	return outerAggregate(b.lambda, call, sp)
+}
+
+// outerAggregate looks for the query of an aggregate whose expressions are over the subquery l.
+func outerAggregate(l *lambda, call *aggCall, sp types.Span) (expr.Expr, error) {
 	outer, local := false, false
-	for _, e := range exprs {
+	for _, e := range call.exprs() {
 		expr.Walk(e, func(x expr.Expr) {
 			switch x.(type) {
 			case *expr.Outer:
@@ -532,31 +548,30 @@ func (b *exprBinder) outerAggregate(call *aggCall, sp types.Span) (expr.Expr, er
 			}
 		})
 	}
-	if b.lambda == nil || !outer || local {
+	if l == nil || !outer || local {
 		return nil, nil
-	}
-	l := b.lambda
-	around := l.around
-	switch {
-	case around == nil:
-		return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in FROM clause of their own query level").At(sp)
-	case around.inAggregate:
-		return nil, types.Errorf(types.CodeGrouping, "aggregate function calls cannot be nested").At(sp)
-	case around.group == nil && around.clause != "SELECT" && around.clause != "ORDER BY":
-		return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in %s", around.clause).At(sp)
-	case around.group == nil:
-		return nil, types.NotSupported(sp, "an aggregate in a subquery that belongs to the query around it, in which nothing else aggregates").
-			WithHint("compute the aggregate in a subquery in FROM of the query around")
 	}
 	moved := *call
 	moved.mapExprs(func(e expr.Expr) expr.Expr {
 		return mapOuter(e, func(o *expr.Outer) expr.Expr { return l.args[o.Index] })
 	})
-	e, err := around.outerAggregate(&moved, sp)
+	e, err := outerAggregate(l.parent, &moved, sp)
 	if err != nil {
 		return nil, err
 	}
 	if e == nil {
+		around := l.around
+		switch {
+		case around == nil:
+			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in FROM clause of their own query level").At(sp)
+		case around.inAggregate:
+			return nil, types.Errorf(types.CodeGrouping, "aggregate function calls cannot be nested").At(sp)
+		case around.group == nil && around.clause != "SELECT" && around.clause != "ORDER BY":
+			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in %s", around.clause).At(sp)
+		case around.group == nil:
+			return nil, types.NotSupported(sp, "an aggregate in a subquery that belongs to the query around it, in which nothing else aggregates").
+				WithHint("compute the aggregate in a subquery in FROM of the query around")
+		}
 		e = around.group.aggregateColumn(&moved, sp)
 	}
 	return l.outer(e, call.fn.Name, sp), nil

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/streamsql/streamsql/expr"
+	"github.com/streamsql/streamsql/types"
 )
 
 // pulled is a plan that depends on a row around it, with the dependence pulled to its top as far as it goes: its rows are cols, over
@@ -204,20 +205,52 @@ func (d *decorrelator) apply(kind JoinKind, left, right *Node, args []expr.Expr,
 			cond = append(cond, substitute(c, append(columnExprs(left.Schema), cols...)))
 		}
 	}
+	if node := d.existence(kind, left, core, cond); node != nil {
+		return node
+	}
 	join := newJoin(kind, left, core, conjunction(cond))
 	if kind == SemiJoin || kind == AntiJoin {
 		return join
 	}
 	exprs := columnExprs(join.Schema[:width])
-	for _, e := range cols {
-		if c := columnOf(e); c >= 0 {
-			e = column(c, join.Schema[c])
+	for i, e := range cols {
+		if columnOf(p.cols[i]) >= 0 {
+			e = column(columnOf(e), join.Schema[columnOf(e)])
 		} else if kind == LeftJoin {
 			e = when(column(len(join.Schema)-1, join.Schema[len(join.Schema)-1]), e)
 		}
 		exprs = append(exprs, e)
 	}
 	return newProject(join, exprs, append(schemaNames(left.Schema), schemaNames(right.Schema)...), DeadLetter)
+}
+
+// existence is a SemiJoin or AntiJoin of which the condition does not tell the right rows apart: only whether there are any matters,
+// which is one row of its own. It returns nil for other joins.
+//
+//	SemiJoin(l, r, p(l))  =>  Filter(p)(l) x Filter(n > 0)(Aggregate count(*) AS n(r))
+//	AntiJoin(l, r, p(l))  =>  Filter((p AND n > 0) IS NOT TRUE)(l x Aggregate count(*) AS n(r))
+func (d *decorrelator) existence(kind JoinKind, left, right *Node, cond []expr.Expr) *Node {
+	width := len(left.Schema)
+	if kind != SemiJoin && kind != AntiJoin {
+		return nil
+	}
+	for _, e := range cond {
+		if !readsOnly(e, func(c int) bool { return c < width }) {
+			return nil
+		}
+	}
+	zero := &expr.Literal{Base: expr.Base{T: types.Int8Type}, Value: int64(0)}
+	count := d.aggregated(onlyRows(right), countRows())
+	if kind == SemiJoin {
+		if len(cond) > 0 {
+			left = newFilter(left, conjunction(cond), DeadLetter)
+		}
+		found := newFilter(count, d.op(">", column(0, count.Schema[0]), zero), DeadLetter)
+		return newJoin(InnerJoin, left, newProject(found, nil, nil, DeadLetter), nil)
+	}
+	join := newJoin(InnerJoin, left, count, nil)
+	cond = append(slices.Clone(cond), d.op(">", column(width, join.Schema[width]), zero))
+	return firstColumns(newFilter(join, d.op("is not true", conjunction(cond)), DeadLetter), left.Schema)
 }
 
 // when is CASE WHEN cond THEN e END.

@@ -82,9 +82,17 @@ func (d *decorrelator) unnest(left *Node, args []expr.Expr, p *pulled) *unnester
 // joined returns the conditions that give each row around, in the columns before offset, its rows of dep.
 func (u *unnester) joined(dep *dependence, offset int) []expr.Expr {
 	var list []expr.Expr
-	for _, i := range dep.bound() {
-		b := dep.at[i]
-		list = append(list, u.equal(u.args[i], column(offset+b.col, dep.node.Schema[b.col]), b.strict))
+	strict := map[string]bool{}
+	for _, want := range []bool{true, false} { // = says more than IS NOT DISTINCT FROM
+		for _, i := range dep.bound() {
+			b := dep.at[i]
+			key := fmt.Sprint(exprKey(u.args[i]), b.col)
+			if b.strict != want || strict[key] {
+				continue
+			}
+			strict[key] = want
+			list = append(list, u.equal(u.args[i], column(offset+b.col, dep.node.Schema[b.col]), b.strict))
+		}
 	}
 	return list
 }

@@ -196,9 +196,6 @@ func (d *decorrelator) atMostOne(n *Node) bool {
 		}
 	}
 	p := d.pull(n, false)
-	if p.core != n && d.atMostOne(p.core) {
-		return true
-	}
 	// The columns that equal something from outside.
 	var fixed []int
 	for _, e := range p.preds {
