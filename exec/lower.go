@@ -91,6 +91,10 @@ func Lower(n *planner.Node, env *Env) (*Lowered, error) {
 		return lowerTopN(n, op, env)
 	case *planner.Over:
 		return lowerOver(n, op, env)
+	case *planner.TableFunc:
+		return linear(newTableFunc(n, op, env))
+	case *planner.TemporalFilter:
+		return lowerTemporalFilter(n, op, env)
 	case *planner.Join:
 		return lowerJoin(n, op, env)
 	}
@@ -132,6 +136,8 @@ func Distributions(n *planner.Node) []Distribution {
 		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
 	case *planner.Over:
 		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
+	case *planner.TemporalFilter:
+		dists[0] = temporalDist(op)
 	}
 	return dists
 }
