@@ -157,7 +157,7 @@ func BenchmarkJoinInterval(b *testing.B) {
 	const rows = 16 << 10
 	for _, kind := range []planner.JoinKind{planner.InnerJoin, planner.LeftJoin} {
 		b.Run(fmt.Sprint(kind), func(b *testing.B) {
-			op := &planner.Join{Kind: kind, LeftKeys: []int{0}, RightKeys: []int{0}, Final: kind != planner.InnerJoin, On: within10At(2, 7),
+			op := &planner.Join{Kind: kind, LeftKeys: []int{0}, RightKeys: []int{0}, Final: kind != planner.InnerJoin, On: withinAt(2, 7, 10*tick),
 				LeftExpiry: &planner.Expiry{Col: 2, Lag: 1}, RightExpiry: &planner.Expiry{Col: 2, Lag: 10*tick + 1}, LeftRowWatermark: 3, RightRowWatermark: 3}
 			n := joinNode(inputNode(benchSideSchema, true), inputNode(benchSideSchema, true), op)
 			r := rand.New(rand.NewPCG(1, 2))

@@ -27,14 +27,15 @@ func timestampColumn(i int) expr.Expr {
 }
 
 // within10 is l.ts >= r.ts AND l.ts - r.ts <= 10 ticks.
-func within10() expr.Expr { return within10At(1, 5) }
+func within10() expr.Expr { return withinAt(1, 5, 10*tick) }
 
-func within10At(l, r int) expr.Expr {
+// withinAt is l >= r AND l <= r + micros over columns of a pair.
+func withinAt(l, r int, micros int64) expr.Expr {
 	compare := func(fn string, a, b expr.Expr) expr.Expr {
 		return &expr.Call{Base: expr.Base{T: types.BoolType}, Fn: fn, Args: []expr.Expr{a, b}}
 	}
 	shifted := &expr.Call{Base: expr.Base{T: types.TimestampType}, Fn: "+(timestamp without time zone,interval)", Args: []expr.Expr{timestampColumn(r),
-		&expr.Literal{Base: expr.Base{T: types.IntervalType}, Value: types.IntervalValue{Micros: 10 * tick}}}}
+		&expr.Literal{Base: expr.Base{T: types.IntervalType}, Value: types.IntervalValue{Micros: micros}}}}
 	return &expr.Logic{Base: expr.Base{T: types.BoolType}, Args: []expr.Expr{
 		compare(">=(timestamp without time zone,timestamp without time zone)", timestampColumn(l), timestampColumn(r)), compare("<=(timestamp without time zone,timestamp without time zone)", timestampColumn(l), shifted)}}
 }

@@ -270,3 +270,9 @@ func TestJoinConditionFails(t *testing.T) {
 		}
 	}
 }
+
+// lessThanConst is column < v over bigint.
+func lessThanConst(column int, v int64) expr.Expr {
+	return &expr.Call{Base: expr.Base{T: types.BoolType}, Fn: "<(bigint,bigint)", Args: []expr.Expr{
+		&expr.Column{Base: expr.Base{T: types.Int8Type}, Index: column}, &expr.Literal{Base: expr.Base{T: types.Int8Type}, Value: v}}}
+}
