@@ -137,7 +137,7 @@ func (r *Registry) Fallible(e Expr) bool {
 	case *Subquery:
 		return true
 	case *Call:
-		if o := r.Lookup(e.Fn); o == nil || o.Fallible {
+		if o := r.Lookup(e.Fn); o == nil || o.Fallible && !harmless(e) {
 			return true
 		}
 	}
