@@ -57,9 +57,6 @@ func (b *exprBinder) frameBound(w *windowDef, f *sql.Frame, x sql.FrameBound, wh
 	if err != nil {
 		return Bound{}, err
 	}
-	if len(expr.Columns(e)) > 0 {
-		return Bound{}, types.Errorf(types.CodeInvalidColumnRef, "argument of %s must not contain variables", f.Unit).At(x.Offset.Span())
-	}
 	want := types.Int8Type
 	if f.Unit == sql.Range {
 		if want, err = rangeOffsetType(w.order[0].x.Type(), e.Type()); err != nil {
@@ -67,6 +64,9 @@ func (b *exprBinder) frameBound(w *windowDef, f *sql.Frame, x sql.FrameBound, wh
 		}
 	} else if k := e.Type().Kind; k != types.Unknown && !expr.CanCast(e.Type(), want, expr.Assignment) {
 		return Bound{}, types.Errorf(types.CodeDatatypeMismatch, "argument of %s must be type bigint, not type %s", f.Unit, e.Type()).At(x.Offset.Span())
+	}
+	if len(expr.Columns(e)) > 0 {
+		return Bound{}, types.Errorf(types.CodeInvalidColumnRef, "argument of %s must not contain variables", f.Unit).At(x.Offset.Span())
 	}
 	if e, err = expr.Cast(e, want, expr.Assignment); err != nil {
 		return Bound{}, at(err, x.Offset.Span())

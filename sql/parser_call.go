@@ -1,6 +1,10 @@
 package sql
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/streamsql/streamsql/types"
+)
 
 // call reads the arguments of a function and the clauses behind them; the next token is the opening parenthesis.
 func (p *parser) call(name *Name) Expr {
@@ -318,20 +322,23 @@ func (p *parser) frame() *Frame {
 	return f
 }
 
-// checkFrame refuses frames that begin behind their end, as PostgreSQL's grammar does.
+// checkFrame refuses frames that begin behind their end, as PostgreSQL's grammar does: CodeWindowing.
 func (p *parser) checkFrame(f *Frame) {
 	end := CurrentRow
 	if f.End != nil {
 		end = f.End.Kind
 	}
+	fail := func(at At, format string, args ...any) {
+		p.fail(types.Errorf(types.CodeWindowing, format, args...).At(at.Place))
+	}
 	order := map[BoundKind]int{UnboundedPreceding: 0, Preceding: 1, CurrentRow: 2, Following: 3, UnboundedFollowing: 4}
 	switch {
 	case f.Start.Kind == UnboundedFollowing:
-		p.errorAt(f.Start.At, "", "a frame cannot start at UNBOUNDED FOLLOWING")
+		fail(f.Start.At, "a frame cannot start at UNBOUNDED FOLLOWING")
 	case end == UnboundedPreceding:
-		p.errorAt(f.End.At, "", "a frame cannot end at UNBOUNDED PRECEDING")
+		fail(f.End.At, "a frame cannot end at UNBOUNDED PRECEDING")
 	case order[f.Start.Kind] > order[end]:
-		p.errorAt(f.At, "", "a frame that starts at %s cannot end at %s", f.Start.Kind, end)
+		fail(f.At, "a frame that starts at %s cannot end at %s", f.Start.Kind, end)
 	}
 }
 
