@@ -53,6 +53,15 @@ func canonicalOp(op Op) string {
 		}
 		return "values " + strings.Join(rows, " ")
 	case *ViewScan:
+		if l := op.Lookup; l != nil { // of a plan that is not kept
+			rows := make([]string, len(l.Values))
+			for i, row := range l.Values {
+				for _, v := range row {
+					rows[i] += exprKey(v) + ","
+				}
+			}
+			return fmt.Sprintf("viewscan %d by %v %v", op.Object, l.Cols, rows)
+		}
 		return fmt.Sprintf("viewscan %d", op.Object)
 	case *TableInput:
 		return fmt.Sprintf("tableinput %d key %v appendonly %t", op.Object, op.Key, op.AppendOnly)

@@ -37,6 +37,7 @@ type Object struct {
 	View   *View    // of KindView and KindMaterializedView
 	Sink   *SinkDef // of KindSink, and of KindTable that can be written
 	Table  *Table   // of KindTable that is kept here
+	Index  *Index
 	System *System
 }
 
@@ -51,11 +52,12 @@ const (
 	KindMaterializedView            // kept up to date
 	KindSink
 	KindSystem // built in, such as streamsql.rejected
+	KindIndex
 )
 
 // String returns the kind in words.
 func (k ObjectKind) String() string {
-	return [...]string{"source", "table", "view", "materialized view", "sink", "system relation"}[k]
+	return [...]string{"source", "table", "view", "materialized view", "sink", "system relation", "index"}[k]
 }
 
 // Schema returns the visible columns of the object; nil for a sink, whose columns are its query's.
@@ -189,9 +191,10 @@ func (c *Catalog) Drop(id ObjectID, cascade bool) (*Catalog, []*Object, error) {
 		return nil, nil, types.Errorf(types.CodeWrongObjectType, "%q is a system relation and cannot be dropped", o.Name)
 	}
 	deps := c.Dependents(id)
-	if len(deps) > 0 && !cascade {
-		names := make([]string, len(deps))
-		for i, d := range deps {
+	others := slices.DeleteFunc(slices.Clone(deps), func(d *Object) bool { return d.Index != nil && d.Index.Table == id })
+	if len(others) > 0 && !cascade { // indexes go with what they are of
+		names := make([]string, len(others))
+		for i, d := range others {
 			names[i] = fmt.Sprintf("%s %q", d.Kind, d.Name)
 		}
 		return nil, nil, types.Errorf(types.CodeDependentObjects, "cannot drop %s %q because other objects depend on it", o.Kind, o.Name).

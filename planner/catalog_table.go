@@ -44,6 +44,21 @@ const (
 	IdentityAlways // INSERT must not give a value
 )
 
+// extra says for DESCRIBE where a column's values come from.
+func (c *TableColumn) extra() string {
+	switch {
+	case c.Generated != nil:
+		return "generated as " + c.GeneratedText
+	case c.Default != nil:
+		return "default " + c.DefaultText
+	case c.Identity == IdentityAlways:
+		return "identity"
+	case c.Identity == IdentityByDefault:
+		return "identity by default"
+	}
+	return ""
+}
+
 // TableCheck is a CHECK constraint: a row is refused where Expr is false.
 type TableCheck struct {
 	Name string

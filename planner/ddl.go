@@ -35,6 +35,7 @@ type creation struct {
 	base    *Catalog // without an object that is replaced
 	old     *Object
 	existed *Object
+	unique  []*Object // indexes of a table's UNIQUE constraints; names that are empty are to be found
 }
 
 // begin checks the name of a new object.

@@ -128,8 +128,6 @@ func (c *creation) tableColumn(col *sql.ColumnDef) (TableColumn, error) {
 	switch {
 	case col.IsMetadata:
 		return tc, types.Errorf(types.CodeInvalidDefinition, "a table that is kept here has no metadata columns").At(col.Span())
-	case col.Unique:
-		return tc, types.NotSupported(col.Span(), "UNIQUE").WithHint("a primary key is unique")
 	case col.References != nil:
 		return tc, types.NotSupported(col.References.Span(), "REFERENCES")
 	case col.PrimaryKey && col.KeyNotEnforced:
@@ -266,7 +264,7 @@ func tableScope(name string, t *Table) *scope {
 func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 	for _, con := range def.Constraints {
 		switch con.Kind {
-		case sql.PrimaryKey, sql.Check:
+		case sql.PrimaryKey, sql.Check, sql.Unique:
 		default:
 			return types.NotSupported(con.Span(), "%s", con.Kind)
 		}
@@ -292,7 +290,7 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 		return types.Errorf(types.CodeInvalidTable, "multiple primary keys for table %q are not allowed", c.name).At(c.stmt.Span())
 	}
 	withoutChecks := *def
-	withoutChecks.Constraints = slices.DeleteFunc(slices.Clone(def.Constraints), func(x *sql.Constraint) bool { return x.Kind == sql.Check })
+	withoutChecks.Constraints = slices.DeleteFunc(slices.Clone(def.Constraints), func(x *sql.Constraint) bool { return x.Kind != sql.PrimaryKey })
 	key, _, err := primaryKey(&withoutChecks, t.Schema())
 	if err != nil {
 		return err
@@ -308,6 +306,9 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 		if !con.Name.IsZero() {
 			t.KeyName = con.Name.Name
 		}
+	}
+	if err := c.uniques(t, def); err != nil {
+		return err
 	}
 	for _, col := range def.Columns {
 		for _, x := range col.Checks {
@@ -334,6 +335,53 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 		}
 	}
 	return nil
+}
+
+// uniques collects the UNIQUE constraints, which become indexes.
+func (c *creation) uniques(t *Table, def *sql.TableDef) error {
+	schema := t.Schema()
+	add := func(names []sql.Ident, name string) error {
+		x := &Index{Unique: true, Constraint: true}
+		for _, id := range names {
+			i := schema.Index(id.Name)
+			if i < 0 {
+				return types.Errorf(types.CodeUndefinedColumn, "column %q named in key does not exist", id.Name).At(id.Span())
+			}
+			x.Columns = append(x.Columns, i)
+		}
+		c.unique = append(c.unique, &Object{Name: name, Kind: KindIndex, Index: x})
+		return nil
+	}
+	for _, col := range def.Columns {
+		if col.Unique {
+			if err := add([]sql.Ident{col.Name}, ""); err != nil {
+				return err
+			}
+		}
+	}
+	for _, con := range def.Constraints {
+		if con.Kind == sql.Unique {
+			if err := add(con.Columns, con.Name.Name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// withUniques adds the indexes of a table's UNIQUE constraints to a catalog.
+func (c *creation) withUniques(cat *Catalog, table *Object) (*Catalog, error) {
+	for _, o := range c.unique {
+		o.Index.Table, o.Deps = table.ID, []ObjectID{table.ID}
+		if o.Name == "" {
+			o.Name = cat.freeName(indexName(table, o.Index.Columns, "key"))
+		}
+		var err error
+		if cat, err = cat.Add(o); err != nil {
+			return nil, err
+		}
+	}
+	return cat, nil
 }
 
 // columnNamesIn lists the different columns that an expression names.
@@ -381,7 +429,8 @@ func (c *creation) endTable(t *Table) (*Created, error) {
 		return nil, err
 	}
 	out.Plan, out.Logical = root, root
-	return out, nil
+	out.Catalog, err = c.withUniques(out.Catalog, out.Object)
+	return out, err
 }
 
 // tablePlan keeps a table: what statements write to it, by its primary key.

@@ -79,10 +79,44 @@ func (a *tableAlteration) finished() error {
 		return err
 	}
 	a.t.Physical = Plan{root}
-	if next.Text, err = tableText(a.o.Name, a.t); err != nil {
+	if next.Text, err = a.tableText(); err != nil {
 		return err
 	}
 	a.out.Object, a.out.Catalog = &next, a.out.Catalog.Replace(&next)
+	if err := a.moveIndexes(); err != nil {
+		return err
+	}
+	a.out.Catalog, err = a.withUniques(a.out.Catalog, &next)
+	return err
+}
+
+// moveIndexes gives the table's indexes the new positions of their columns; those of a column that goes, go with it.
+func (a *tableAlteration) moveIndexes() error {
+	for _, o := range a.out.Catalog.Indexes(a.o.ID) {
+		x := *o.Index
+		x.Columns, x.Include = slices.Clone(x.Columns), nil
+		gone := false
+		for j, c := range x.Columns {
+			x.Columns[j] = slices.Index(a.out.From, c)
+			gone = gone || x.Columns[j] < 0
+		}
+		if gone {
+			cat, _, err := a.out.Catalog.Drop(o.ID, false)
+			if err != nil {
+				return err
+			}
+			a.out.Catalog = cat
+			continue
+		}
+		for _, c := range o.Index.Include {
+			if to := slices.Index(a.out.From, c); to >= 0 {
+				x.Include = append(x.Include, to)
+			}
+		}
+		next := *o
+		next.Index = &x
+		a.out.Catalog = a.out.Catalog.Replace(&next)
+	}
 	return nil
 }
 
@@ -129,6 +163,9 @@ func (a *tableAlteration) addColumn(x *sql.AlterAddColumn) (bool, error) {
 		if err := a.generatedColumn(a.t, i, def); err != nil {
 			return false, err
 		}
+	}
+	if err := a.uniques(a.t, &sql.TableDef{Columns: []*sql.ColumnDef{def}}); err != nil {
+		return false, err
 	}
 	for _, c := range def.Checks {
 		if err := a.check(a.t, c, a.o.Name+"_"+def.Name.Name+"_check"); err != nil {
@@ -330,7 +367,7 @@ func (a *tableAlteration) alterType(i int, x *sql.AlterColumn) error {
 func (a *tableAlteration) addConstraint(x *sql.AlterAddConstraint) (bool, error) {
 	con := x.Constraint
 	switch con.Kind {
-	case sql.Check:
+	case sql.Check, sql.Unique:
 	case sql.PrimaryKey:
 		return false, types.NotSupported(con.Span(), "adding a primary key to a table")
 	default:
@@ -348,6 +385,13 @@ func (a *tableAlteration) dropConstraint(x *sql.AlterDropConstraint) (bool, erro
 	case i >= 0:
 		a.t.Checks = slices.Delete(a.t.Checks, i, i+1)
 		return true, nil
+	case a.constraintIndex(x.Name.Name) != nil:
+		cat, _, err := a.out.Catalog.Drop(a.constraintIndex(x.Name.Name).ID, false)
+		if err != nil {
+			return false, err
+		}
+		a.out.Catalog = cat
+		return true, nil
 	case a.t.PrimaryKey != nil && x.Name.Name == a.t.KeyName:
 		return false, types.NotSupported(x.Span(), "dropping the primary key of a table")
 	case x.IfExists:
@@ -357,8 +401,19 @@ func (a *tableAlteration) dropConstraint(x *sql.AlterDropConstraint) (bool, erro
 	return false, types.Errorf(types.CodeUndefinedObject, "constraint %q of relation %q does not exist", x.Name.Name, a.o.Name).At(x.Name.Span())
 }
 
+// constraintIndex is the index of a UNIQUE constraint, or nil.
+func (a *tableAlteration) constraintIndex(name string) *Object {
+	for _, o := range a.out.Catalog.Indexes(a.o.ID) {
+		if o.Index.Constraint && o.Name == name {
+			return o
+		}
+	}
+	return nil
+}
+
 // tableText is the statement that makes a table as it is.
-func tableText(name string, t *Table) (string, error) {
+func (a *tableAlteration) tableText() (string, error) {
+	name, t := a.o.Name, a.t
 	stmt := &sql.CreateTable{Name: nameOf(name), TableDef: sql.TableDef{AppendOnly: t.AppendOnly}}
 	parsed := func(text string) (sql.Expr, error) {
 		if text == "" {
@@ -397,6 +452,27 @@ func tableText(name string, t *Table) (string, error) {
 		con := &sql.Constraint{Kind: sql.PrimaryKey}
 		for _, k := range t.PrimaryKey {
 			con.Columns = append(con.Columns, sql.Ident{Name: t.Columns[k].Name})
+		}
+		stmt.Constraints = append(stmt.Constraints, con)
+	}
+	unique := slices.Clone(a.unique)
+	for _, o := range a.out.Catalog.Indexes(a.o.ID) {
+		if o.Index.Constraint {
+			x := &Index{}
+			for _, c := range o.Index.Columns {
+				if to := slices.Index(a.out.From, c); to >= 0 {
+					x.Columns = append(x.Columns, to)
+				}
+			}
+			if len(x.Columns) == len(o.Index.Columns) {
+				unique = append(unique, &Object{Name: o.Name, Index: x})
+			}
+		}
+	}
+	for _, o := range unique {
+		con := &sql.Constraint{Name: sql.Ident{Name: o.Name}, Kind: sql.Unique}
+		for _, c := range o.Index.Columns {
+			con.Columns = append(con.Columns, sql.Ident{Name: t.Columns[c].Name})
 		}
 		stmt.Constraints = append(stmt.Constraints, con)
 	}

@@ -55,6 +55,8 @@ type DML struct {
 
 // Conflict is what INSERT does with rows whose key is there.
 type Conflict struct {
+	// Keys are what a row is not to meet: the target, or all there are.
+	Keys []UniqueKey
 	// Update gives the number of the row (bigint) and the new values of Set for the pairs of ConflictID and ExcludedID that
 	// are to be changed; nil: DO NOTHING.
 	Update *QueryPlan

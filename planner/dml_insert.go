@@ -14,7 +14,7 @@ func (b *binder) insertRows(stmt *sql.Insert) (*DML, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DML{Kind: InsertRows, Table: o, Reads: o.Table.PrimaryKey != nil}
+	d := &DML{Kind: InsertRows, Table: o, Reads: o.Table.PrimaryKey != nil || len(b.p.Catalog.uniqueIndexes(o.ID)) > 0}
 	targets, err := insertTargets(stmt, o)
 	if err != nil {
 		return nil, err
@@ -223,8 +223,15 @@ func (b *binder) onConflict(stmt *sql.Insert, o *Object) (*Conflict, error) {
 			WithHint("for example, ON CONFLICT (column_name)")
 	case c.TargetWhere != nil:
 		return nil, types.NotSupported(c.TargetWhere.Span(), "WHERE in the target of ON CONFLICT")
-	case !c.Constraint.IsZero() && (t.PrimaryKey == nil || c.Constraint.Name != t.KeyName):
-		return nil, types.Errorf(types.CodeUndefinedObject, "constraint %q for table %q does not exist", c.Constraint.Name, o.Name).At(c.Constraint.Span())
+	}
+	keys := b.p.Catalog.UniqueKeys(o)
+	out := &Conflict{Keys: keys}
+	if !c.Constraint.IsZero() {
+		i := slices.IndexFunc(keys, func(k UniqueKey) bool { return k.Name == c.Constraint.Name })
+		if i < 0 {
+			return nil, types.Errorf(types.CodeUndefinedObject, "constraint %q for table %q does not exist", c.Constraint.Name, o.Name).At(c.Constraint.Span())
+		}
+		out.Keys = keys[i : i+1]
 	}
 	if len(c.Target) > 0 {
 		var cols []int
@@ -240,32 +247,35 @@ func (b *binder) onConflict(stmt *sql.Insert, o *Object) (*Conflict, error) {
 			cols = append(cols, i)
 		}
 		slices.Sort(cols)
-		if key := slices.Sorted(slices.Values(t.PrimaryKey)); t.PrimaryKey == nil || !slices.Equal(slices.Compact(cols), key) {
-			return nil, types.Errorf(types.CodeInvalidColumnRef, "there is no unique or exclusion constraint matching the ON CONFLICT specification").At(c.Span()).
-				WithHint("the target must be the primary key of the table")
+		i := slices.IndexFunc(keys, func(k UniqueKey) bool {
+			return slices.Equal(slices.Sorted(slices.Values(k.Columns)), slices.Compact(cols))
+		})
+		if i < 0 {
+			return nil, types.Errorf(types.CodeInvalidColumnRef, "there is no unique or exclusion constraint matching the ON CONFLICT specification").At(c.Span())
 		}
+		out.Keys = keys[i : i+1]
 	}
 	if nothing {
-		return &Conflict{}, nil
+		return out, nil
 	}
 	if t.AppendOnly {
 		return nil, appendOnlyError(o, "updated").At(c.Span())
 	}
-	return b.conflictUpdate(stmt, o)
+	return out, b.conflictUpdate(out, stmt, o)
 }
 
 // conflictUpdate plans DO UPDATE as a query over the pairs of rows that meet:
 //
 //	SELECT number, values FROM <rows that are there> AS t JOIN <rows to be inserted> AS excluded USING (number) WHERE ...
-func (b *binder) conflictUpdate(stmt *sql.Insert, o *Object) (*Conflict, error) {
+func (b *binder) conflictUpdate(out *Conflict, stmt *sql.Insert, o *Object) error {
 	c := stmt.OnConflict
 	set, values, err := assignments(o, c.Set)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, v := range values {
 		if b.hasAggregate(v) {
-			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in UPDATE").At(v.Span())
+			return types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in UPDATE").At(v.Span())
 		}
 	}
 	schema := append(slices.Clone(o.Schema()), types.Field{Name: ordinalColumn, Type: types.Int8Type, NotNull: true})
@@ -291,15 +301,16 @@ func (b *binder) conflictUpdate(stmt *sql.Insert, o *Object) (*Conflict, error) 
 	}
 	rel, err := b.query(&sql.Query{Body: sel}, true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	exprs, in := rel.outputs()
 	for i, col := range set {
 		if exprs[1+i], err = assigned(o.Table, col, values[i], exprs[1+i]); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	rel = &relation{node: newProject(in, exprs, schemaNames(rel.node.Schema), Fail), visible: len(exprs)}
-	plan, err := b.runOnce(rel)
-	return &Conflict{Update: plan, Set: set}, err
+	out.Set = set
+	out.Update, err = b.runOnce(rel)
+	return err
 }

@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"slices"
+
 	"github.com/streamsql/streamsql/sql"
 	"github.com/streamsql/streamsql/types"
 )
@@ -15,7 +17,7 @@ type Dropped struct {
 // dropKinds are the objects that DROP kind removes.
 var dropKinds = map[sql.ObjectKind][]ObjectKind{
 	sql.ObjSource: {KindSource}, sql.ObjTable: {KindTable}, sql.ObjView: {KindView}, sql.ObjMaterializedView: {KindMaterializedView},
-	sql.ObjSink: {KindSink},
+	sql.ObjSink: {KindSink}, sql.ObjIndex: {KindIndex},
 }
 
 // PlanDrop removes objects from the catalog.
@@ -39,6 +41,10 @@ func (p *Planner) PlanDrop(stmt *sql.Drop) (*Dropped, error) {
 		if o.Kind != kinds[0] {
 			return nil, types.Errorf(types.CodeWrongObjectType, "%q is not a %s", o.Name, kinds[0]).At(name.Span()).
 				WithHint("it is a %s", o.Kind)
+		}
+		if o.Index != nil && o.Index.Constraint {
+			return nil, types.Errorf(types.CodeDependentObjects, "cannot drop index %q because constraint %q of a table requires it", o.Name, o.Name).At(name.Span()).
+				WithHint("ALTER TABLE ... DROP CONSTRAINT drops both")
 		}
 		cat, dropped, err := out.Catalog.Drop(o.ID, stmt.Behavior == sql.DropCascade)
 		if err != nil {
@@ -81,6 +87,8 @@ func (o *Object) Describe() []ColumnInfo {
 				}
 				c.Extra += "watermark: " + s.Watermark.Text
 			}
+		} else if t := o.Table; t != nil {
+			c.Key, c.Extra = slices.Contains(t.PrimaryKey, i), t.Columns[i].extra()
 		} else if s := o.Sink; s != nil {
 			for _, k := range s.Key {
 				c.Key = c.Key || k == i

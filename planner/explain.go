@@ -109,6 +109,9 @@ func describe(n *Node) string {
 		}
 		return fmt.Sprintf("Values: %d rows", len(op.Rows))
 	case *ViewScan:
+		if op.Lookup != nil {
+			return "ViewScan " + op.Name + op.Lookup.text(n.Schema)
+		}
 		return "ViewScan " + op.Name
 	case *TableInput:
 		return "TableInput " + op.Name

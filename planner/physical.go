@@ -97,6 +97,7 @@ type Values struct{ Rows [][]expr.Expr }
 type ViewScan struct {
 	Object ObjectID
 	Name   string
+	Lookup *Lookup // of a plan that is run once: which rows are needed; nil: all
 }
 
 // Filter keeps the rows for which Pred is true. A row for which Pred fails is rejected under OnError.

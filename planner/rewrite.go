@@ -60,6 +60,9 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	if root, err = r.checkFinal(root); err != nil {
 		return nil, err
 	}
+	if r.snapshot {
+		root = r.lookups(root)
+	}
 	root = r.mergeProjects(r.pruneColumns(root))
 	root = r.mergeProjects(r.addRowWatermark(root))
 	root = r.pruneScans(root)
