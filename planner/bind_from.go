@@ -17,6 +17,8 @@ type fromItem struct {
 	node   *Node
 	cols   []fromColumn // those of *
 	key    []int        // columns of the node that are a key the user vouches for
+	// primary are the columns of the declared primary key: of a source its rows may be versions of one another.
+	primary []int
 	// joined are the names inside of a join without alias; nil of all else.
 	joined *scope
 }
@@ -116,7 +118,8 @@ func (b *binder) fromQuery(q *sql.Query, alias sql.Alias) (*fromItem, error) {
 // fromTable binds a name in FROM: a CTE, a source, a table, a view or a system relation.
 func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 	if t.AsOf != nil {
-		return nil, types.NotSupported(t.AsOf.Span(), "FOR SYSTEM_TIME AS OF")
+		return nil, types.NotSupported(t.AsOf.Span(), "FOR SYSTEM_TIME AS OF outside of a join").
+			WithHint("it stands behind the table on the right side of a JOIN: FROM l JOIN t FOR SYSTEM_TIME AS OF PROCTIME() ON ...")
 	}
 	if len(t.Name.Parts) == 1 {
 		if c := b.findCTE(t.Name.Parts[0].Name); c != nil {
@@ -176,6 +179,7 @@ func (b *binder) scanObject(o *Object, sp types.Span) (*fromItem, error) {
 	case o.Source != nil:
 		node := scanSource(o)
 		item := newFromItem(o.Name, node, len(o.Source.Columns))
+		item.primary = o.Source.PrimaryKey
 		if o.Source.KeyTrusted {
 			item.key = o.Source.PrimaryKey
 		}

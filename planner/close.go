@@ -25,6 +25,10 @@ func (r *rewriter) closeGroups(root *Node) (*Node, error) {
 			}
 		case *Join:
 			return r.expireJoin(n, op)
+		case *TemporalJoin:
+			if err := r.checkTemporal(n, op); err != nil && failed == nil {
+				failed = err
+			}
 		case *Over:
 			c := *op
 			c.Closing = r.closing(n, op.Partition, op.Closing)
@@ -94,6 +98,10 @@ func (r *rewriter) lateness(n *Node) int64 {
 			}
 		case *Join:
 			if r.static(n, op) {
+				walk(n.Inputs[0])
+			}
+		case *TemporalJoin:
+			if op.LeftTime < 0 {
 				walk(n.Inputs[0])
 			}
 		case *Scan:

@@ -2,6 +2,8 @@ package planner
 
 import (
 	"slices"
+
+	"github.com/streamsql/streamsql/types"
 )
 
 // joinProps derives the properties of a Join.
@@ -99,17 +101,6 @@ func joinDependencies(n *Node, op *Join, l, r Props, width int) []Dependency {
 	return deps
 }
 
-func temporalJoinProps(n *Node, op *TemporalJoin) Props {
-	l, r := n.Inputs[0].Props, n.Inputs[1].Props
-	out := Props{RowWatermark: -1, Bounded: l.Bounded && r.Bounded, AppendOnly: l.AppendOnly}
-	if r.HasKey(op.RightKeys) {
-		out.Keys = l.Keys
-	}
-	out.Determines = slices.Clone(l.Determines)
-	out.Watermarks = slices.Clone(l.Watermarks)
-	return out
-}
-
 func asofJoinProps(n *Node, op *AsofJoin) Props {
 	l, r := n.Inputs[0].Props, n.Inputs[1].Props
 	out := Props{RowWatermark: -1, Bounded: l.Bounded && r.Bounded, Keys: l.Keys, Determines: slices.Clone(l.Determines)}
@@ -118,4 +109,21 @@ func asofJoinProps(n *Node, op *AsofJoin) Props {
 		out.GrowsHint = "join a bounded part of the inputs, or use FOR SYSTEM_TIME AS OF with a versioned table"
 	}
 	return out
+}
+
+// joinClock refuses the current time, and functions that are not deterministic, in the condition of a join: a pair is judged when its second row
+// comes, and would be judged otherwise when it is taken back or later.
+func (r *rewriter) joinClock(n *Node) error {
+	j, ok := n.Op.(*Join)
+	if !ok || j.On == nil || n.Props.Bounded && n.Inputs[0].Props.AppendOnly && n.Inputs[1].Props.AppendOnly {
+		return nil
+	}
+	switch {
+	case readsClock(j.On):
+		return types.NotSupported(clockSpan(j.On), "the current time in a join's condition over columns of both sides").
+			WithHint("filter with WHERE behind the join")
+	case volatile(r.reg, j.On):
+		return types.NotSupported(j.On.Span(), "a function that is not deterministic in a join's condition")
+	}
+	return nil
 }

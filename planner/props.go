@@ -111,7 +111,7 @@ func (r *rewriter) derive(n *Node) Props {
 	case *Join:
 		return r.joinProps(n, op)
 	case *TemporalJoin:
-		return temporalJoinProps(n, op)
+		return r.temporalJoinProps(n, op)
 	case *AsofJoin:
 		return asofJoinProps(n, op)
 	}
@@ -478,6 +478,9 @@ func (r *rewriter) checkClock(root *Node) error {
 	var failed error
 	root.each(func(n *Node) {
 		if failed != nil || len(n.Inputs) == 0 {
+			return
+		}
+		if failed = r.joinClock(n); failed != nil {
 			return
 		}
 		in := n.Inputs[0]

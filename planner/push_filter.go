@@ -139,6 +139,8 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 		return n.rebuild(inputs...)
 	case *Join:
 		return p.join(n, op, preds)
+	case *TemporalJoin, *AsofJoin:
+		return p.leftOnly(n, preds)
 	case *WindowExpand:
 		width := len(n.in().Schema)
 		down, stay := pass(onColumns(func(c int) bool { return c < width }, same))

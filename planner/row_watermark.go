@@ -38,6 +38,8 @@ func (r *rewriter) addRowWatermark(root *Node) *Node {
 			}
 		case *Join:
 			return c.judgeJoin(n, op)
+		case *TemporalJoin:
+			return c.judgeTemporal(n, op)
 		case *Over:
 			return judgeLate(c, n, op.Closing, func(k Closing) Op { o := *op; o.Closing = k; return &o })
 		case *TopN:
@@ -114,6 +116,8 @@ func (c *watermarkCarrier) build(n *Node) (*Node, int) {
 		return c.union(n)
 	case *Join:
 		return c.carryJoin(n, op)
+	case *TemporalJoin:
+		return c.carryTemporal(n, op)
 	}
 	return n, -1
 }
