@@ -645,6 +645,26 @@ func (b *binder) joinLateral(left *fromItem, kind JoinKind, t sql.TableExpr, on 
 	return finish(newNode(op, joinSchema(kind, left.node.Schema, item.node.Schema), left.node, item.node)), nil
 }
 
+// refuseSideways gives the error for an item of a RIGHT or FULL JOIN that reads the items before it.
+func (b *binder) refuseSideways(left *fromItem, t sql.TableExpr) error {
+	l := newLambda(b.lambda, left.scope(), nil)
+	saved := b.notices
+	b.lambda = l
+	right, err := b.fromOne(t)
+	b.lambda, b.notices = l.parent, saved
+	if err != nil {
+		return nil // which is found again
+	}
+	_, args := usedArgs(right.node, l.args)
+	for _, a := range args {
+		if c, ok := a.(*expr.Column); ok {
+			return types.Errorf(types.CodeInvalidColumnRef, "invalid reference to FROM-clause entry for column %q", l.sc.qualified(c)).At(c.Sp).
+				WithHint("the combining JOIN type must be INNER or LEFT for a LATERAL reference")
+		}
+	}
+	return nil
+}
+
 // subqueryName is the name of the only column of a query, as far as it is written there.
 func subqueryName(body sql.QueryBody) string {
 	switch x := body.(type) {

@@ -49,6 +49,11 @@ func (b *binder) joinWith(left *fromItem, t sql.TableExpr, c *joinClause) (*from
 			return b.bindJoin(c, left, right)
 		})
 	}
+	if readsSideways(t) && outward {
+		if err := b.refuseSideways(left, t); err != nil {
+			return nil, err
+		}
+	}
 	saved := b.apart
 	b.apart = append(slices.Clone(b.apart), left.names()...)
 	right, err := b.fromOne(t)
