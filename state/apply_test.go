@@ -19,6 +19,9 @@ func fuzzTables() []Table {
 		spec.Key = append([]types.Type{types.Int8Type}, ts...)
 		tables = append(tables, NewWindowed(spec))
 	}
+	row := []types.Type{types.Int8Type, types.TextType, types.ArrayOf(types.NumericType), types.BoolType}
+	tables = append(tables, NewMulti(MultiSpec{ID: 23, Name: "m", Cols: row, Keys: []int{0, 1}, Identity: true, NullSafe: true, Time: -1}),
+		NewMulti(MultiSpec{ID: 24, Name: "t", Cols: row[:1], Keys: []int{0}, Counted: true, Time: 0}))
 	return tables
 }
 
@@ -76,6 +79,8 @@ func FuzzApply(f *testing.F) {
 				schema = x.schema
 			case *View:
 				schema = x.deltas
+			case *Multi:
+				schema = x.schema
 			}
 			rec := loggedRecord(schema, spec, repr, ops, keys)
 			if table.Apply(rec, func(hash uint64) bool { return hash%2 == 0 }) != nil {
@@ -87,6 +92,13 @@ func FuzzApply(f *testing.F) {
 				x.Keys(x.Slots(nil))
 			case *View:
 				scanRows(t, x.Pin())
+			case *Multi:
+				for c := range x.layout.cols {
+					x.Gather(c, x.Slots(nil))
+				}
+				if x.Timed() {
+					x.Expire(1<<63-1, true)
+				}
 			}
 		}
 	})

@@ -79,6 +79,7 @@ type Multi struct {
 	// Scratch of one call.
 	heads []uint32
 	tags  []uint32
+	one   RowImages
 	sum   uint64 // keeps loads alive that are made for their sake
 }
 

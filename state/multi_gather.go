@@ -29,7 +29,7 @@ func (t *Multi) Gather(col int, slots []uint32) arrow.Array {
 		bits := make([]byte, (n+7)/8)
 		at := t.rowAt + c.at
 		for i, s := range slots {
-			bits[i>>3] |= *(*byte)(unsafe.Add(t.mem(s), at)) << (i & 7)
+			bits[i>>3] |= *(*byte)(unsafe.Add(t.mem(s), at)) & 1 << (i & 7)
 		}
 		buffers = []*memory.Buffer{valid, memory.NewBufferBytes(bits)}
 	default:

@@ -133,6 +133,17 @@ func (l *rowLayout) check(row []byte) error {
 	if int(last) != len(row)-l.fixed {
 		return fmt.Errorf("a row of %d bytes besides the %d fixed ones, want %d", len(row)-l.fixed, l.fixed, last)
 	}
+	for _, i := range l.vars {
+		c := &l.cols[i]
+		if c.kind != layoutArray || l.null(row, i) {
+			continue
+		}
+		from, to := c.part(row)
+		rest, err := c.enc.Skip(row[l.fixed:][from:to], 1)
+		if err != nil || len(rest) > 0 {
+			return fmt.Errorf("a row whose column %d is no array", i)
+		}
+	}
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -200,13 +201,19 @@ func (t *Multi) apply(l *logged, accept func(hash uint64) bool) error {
 // load takes a row in under its number and leaves its slot in t.changed. The row replaces one of that number.
 func (t *Multi) load(hash, number uint64, row []byte) {
 	fixed, blob := row[:t.layout.fixed], row[t.layout.fixed:]
-	m := RowImages{l: &t.layout, n: 1, fixed: fixed, blob: blob, blobAt: []uint32{0, uint32(len(blob))}, hashes: []uint64{hash}}
-	head := t.find(t, &m, 0)
+	m := &t.one
+	m.l, m.n, m.fixed, m.blob = &t.layout, 1, fixed, blob
+	m.blobAt, m.hashes = append(m.blobAt[:0], 0, uint32(len(blob))), append(m.hashes[:0], hash)
+	head := t.find(t, m, 0)
 	if t.nextNumber(head) > number { // else it is new
 		if slot := t.numbered(hash, number); slot != NoSlot {
+			if bytes.Equal(t.fixedOf(slot), fixed) && bytes.Equal(t.blobOf(slot), blob) {
+				t.changed = append(t.changed[:0], slot)
+				return
+			}
 			t.byID.remove(idTag(hash, number), slot)
 			t.unlink(slot)
-			head = t.find(t, &m, 0)
+			head = t.find(t, m, 0)
 		}
 	}
 	// Numbers fall from the second row on: see nextNumber.
