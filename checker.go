@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/streamsql/streamsql/expr"
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sql"
 	"github.com/streamsql/streamsql/types"
@@ -19,7 +18,11 @@ type Checker struct {
 
 // NewChecker returns a checker of an empty catalog for a dialect ("native" or "mysql").
 func NewChecker(dialect string) *Checker {
-	db := &DB{registry: expr.Builtin, connectors: newConnectorList(nil, nil), catalog: planner.NewCatalog()}
+	db := &DB{connectors: newConnectorList(nil, nil), catalog: planner.NewCatalog()}
+	var err error
+	if db.registry, err = newRegistry(db, nil); err != nil {
+		panic(err) // two of our own functions of one name
+	}
 	return &Checker{session: db.NewSession(), dialect: dialect, broken: map[string]bool{}}
 }
 

@@ -14,11 +14,18 @@ type Client struct {
 	Version  string // of the server, as it was announced
 }
 
-// Identify says who talks through the session.
+// Identify says who talks through the session; until Close it stands in pg_stat_activity.
 func (s *Session) Identify(c Client) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.client = c
+	s.does.connected, s.does.state = s.db.opts.Clock(), "idle"
+	s.mu.Unlock()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	if s.db.sessions == nil {
+		s.db.sessions = map[*Session]bool{}
+	}
+	s.db.sessions[s] = true
 }
 
 // Client returns who talks through the session.

@@ -6,11 +6,11 @@ import "github.com/streamsql/streamsql/expr"
 // it with the same ones.
 type Function = expr.Scalar
 
-// newRegistry layers user functions over the built-in ones.
-func newRegistry(functions []Function) (*expr.Registry, error) {
-	list := make([]*expr.Scalar, len(functions))
+// newRegistry layers user functions, and those of pg_catalog that look at db's catalog, over the built-in ones.
+func newRegistry(db *DB, functions []Function) (*expr.Registry, error) {
+	list := systemFunctions(db)
 	for i := range functions {
-		list[i] = &functions[i]
+		list = append(list, &functions[i])
 	}
 	return expr.Builtin.With(list...)
 }

@@ -131,6 +131,9 @@ func viewsOf(n *planner.Node) []planner.ObjectID {
 // live subscribes to a query. A query over sources alone runs in an engine of its own, which keeps nothing and disturbs nobody; one that reads
 // views runs in the epochs of the DB. whole: the answer is collected until the input has ended.
 func (s *Session) live(ctx context.Context, plan *planner.QueryPlan, whole bool) (*Rows, error) {
+	if planner.ReadsVirtual(plan.Root) {
+		return nil, types.NotSupported(types.Span{}, "a continuous query over pg_catalog or information_schema")
+	}
 	engine := s.db.engine
 	if s.tx != nil && len(viewsOf(plan.Root)) > 0 {
 		return nil, types.NotSupported(types.Span{}, "a live query over views in a transaction").WithHint("COMMIT first")

@@ -24,6 +24,7 @@ type Session struct {
 	set      map[string]string // as SHOW prints them
 	tx       *transaction      // changed under run and mu; nil: none
 	client   Client
+	does     activity // guarded by mu
 
 	statements map[string]*Prepared // by name, guarded by mu
 	cursors    map[string]*cursor   // guarded by run
@@ -136,7 +137,8 @@ func (s *Session) zone() *time.Location {
 func (s *Session) planner(args []any) (*planner.Planner, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	p := &planner.Planner{Catalog: s.db.Catalog(), Registry: s.db.registry, Settings: s.settings, Connectors: s.db.connectors}
+	p := &planner.Planner{Catalog: s.db.Catalog(), Registry: s.db.registry, Settings: s.settings, Connectors: s.db.connectors,
+		SessionValue: s.sessionValue}
 	for i, a := range args {
 		param, err := paramOf(a)
 		if err != nil {

@@ -3,6 +3,7 @@ package streamsql
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (s *Session) execute(ctx context.Context, stmt sql.Statement, args []any) (
 		r, err = s.query(ctx, p, x.Query)
 	case *sql.Subscribe:
 		r, err = s.subscribe(ctx, p, x)
-	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink:
+	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex:
 		r, err = s.create(ctx, p, stmt)
 	case *sql.Drop:
 		r, err = s.drop(ctx, p, x)
@@ -120,6 +121,7 @@ func notices(list []planner.Notice) []Notice {
 
 // planCreation makes what a statement creates, and checks what can be checked before it runs.
 func planCreation(p *planner.Planner, l *connectorList, stmt sql.Statement) (*planner.Created, error) {
+	p.SessionValue = nil
 	var created *planner.Created
 	var err error
 	switch x := stmt.(type) {
@@ -131,6 +133,8 @@ func planCreation(p *planner.Planner, l *connectorList, stmt sql.Statement) (*pl
 		created, err = p.PlanCreateView(x)
 	case *sql.CreateSink:
 		created, err = p.PlanCreateSink(x)
+	case *sql.CreateIndex:
+		created, err = p.PlanCreateIndex(x)
 	case *sql.Insert:
 		created, err = p.PlanInsert(x)
 	default:
@@ -138,6 +142,9 @@ func planCreation(p *planner.Planner, l *connectorList, stmt sql.Statement) (*pl
 	}
 	if err != nil || created.Existed {
 		return created, err
+	}
+	if created.Plan != nil && created.Object.Kind != planner.KindView && planner.ReadsVirtual(created.Plan) {
+		return nil, types.NotSupported(stmt.Span(), "a continuous query over pg_catalog or information_schema")
 	}
 	return created, l.checkSink(created.Catalog, created.Object)
 }
@@ -169,6 +176,16 @@ func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.State
 		}
 		limits(created.Catalog, &spec, created.Object)
 		change.Add = append(change.Add, spec)
+	}
+	if x := created.Object.Index; x != nil && x.Unique {
+		unlock, err := s.lockWriter(ctx)
+		if err != nil {
+			return r, err
+		}
+		defer unlock()
+		if err := s.checkUnique(ctx, created.Catalog, created.Object); err != nil {
+			return r, err
+		}
 	}
 	if created.Fill != nil {
 		unlock, err := s.lockWriter(ctx)
@@ -204,6 +221,7 @@ func (db *DB) changeCatalog(ctx context.Context, to *planner.Catalog, change exe
 	}
 	change.Catalog = body
 	from := db.Catalog()
+	change.Indexes = changedIndexes(from, to)
 	db.setCatalog(to) // connectors are opened by looking their objects up
 	if err := db.engine.Alter(ctx, change); err != nil {
 		db.setCatalog(from)
@@ -218,6 +236,21 @@ func (db *DB) changeCatalog(ctx context.Context, to *planner.Catalog, change exe
 		db.jobs[spec.ID] = jobInfo{name: spec.Name}
 	}
 	return nil
+}
+
+// changedIndexes are the sets of indexed columns of what keeps rows, where they differ between two catalogs.
+func changedIndexes(from, to *planner.Catalog) map[planner.ObjectID][][]int {
+	changed := map[planner.ObjectID][][]int{}
+	for _, o := range to.Objects() {
+		if o.Kept() == nil {
+			continue
+		}
+		now := to.IndexedColumns(o.ID)
+		if !slices.EqualFunc(now, from.IndexedColumns(o.ID), func(a, b []int) bool { return slices.Equal(a, b) }) {
+			changed[o.ID] = now
+		}
+	}
+	return changed
 }
 
 func (db *DB) setCatalog(c *planner.Catalog) {
@@ -420,6 +453,8 @@ func createTag(stmt sql.Statement) string {
 		return "CREATE TABLE"
 	case *sql.CreateSink:
 		return "CREATE SINK"
+	case *sql.CreateIndex:
+		return "CREATE INDEX"
 	case *sql.CreateView:
 		if x.Materialized {
 			return "CREATE MATERIALIZED VIEW"

@@ -113,6 +113,10 @@ type DB struct {
 	jobs    map[exec.JobID]jobInfo
 	closed  bool
 
+	sessions map[*Session]bool // of clients that are connected, guarded by mu
+	systemMu sync.Mutex
+	system   *systemView // of the functions of pg_catalog, guarded by systemMu
+
 	session *Session // of DB.Exec and DB.Query
 }
 
@@ -125,14 +129,14 @@ type jobInfo struct {
 // Errors: 55006 if another process has the directory; a *state.CorruptionError if it is damaged or not ours; errors of I/O.
 func Open(opts Options) (*DB, error) {
 	opts.withDefaults()
-	registry, err := newRegistry(opts.Functions)
-	if err != nil {
-		return nil, err
-	}
-	db := &DB{opts: opts, registry: registry, jobs: map[exec.JobID]jobInfo{}, writer: newWriteLock(),
+	db := &DB{opts: opts, jobs: map[exec.JobID]jobInfo{}, writer: newWriteLock(),
 		counters: map[planner.ObjectID]map[int]int64{},
 		around:   surroundings{fs: opts.FS, stdin: opts.Stdin, stdout: opts.Stdout, logger: opts.Logger}}
 	db.connectors = newConnectorList(opts.Sources, opts.Sinks)
+	var err error
+	if db.registry, err = newRegistry(db, opts.Functions); err != nil {
+		return nil, err
+	}
 	if db.store, err = state.Open(opts.FS, opts.Dir, state.Options{Logger: opts.Logger}); err != nil {
 		return nil, err
 	}
@@ -168,7 +172,8 @@ func (db *DB) start() error {
 		}
 	}
 	if len(specs) > 0 {
-		if err := engine.Alter(context.Background(), exec.Alteration{Add: specs}); err != nil {
+		indexes := changedIndexes(planner.NewCatalog(), db.catalog)
+		if err := engine.Alter(context.Background(), exec.Alteration{Add: specs, Indexes: indexes}); err != nil {
 			return errors.Join(err, engine.Stop(context.Background()))
 		}
 	}

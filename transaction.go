@@ -2,6 +2,7 @@ package streamsql
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"github.com/streamsql/streamsql/changelog"
@@ -66,6 +67,9 @@ func (s *Session) Close() {
 	defer s.run.Unlock()
 	s.closeCursors()
 	s.endTransaction()
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	delete(s.db.sessions, s)
 }
 
 func (s *Session) setTransaction(tx *transaction) {
@@ -285,10 +289,16 @@ func (s *Session) ownView(c *planner.Catalog, root *planner.Node) (*planner.Node
 }
 
 // snapshots pins views at one prepared epoch; tables are as the session's transaction sees them.
-func (s *Session) snapshots(ctx context.Context, ids []planner.ObjectID) (map[planner.ObjectID]*state.Snapshot, error) {
-	if len(ids) == 0 {
-		return map[planner.ObjectID]*state.Snapshot{}, nil
+func (s *Session) snapshots(ctx context.Context, ids []planner.ObjectID) (views map[planner.ObjectID]*state.Snapshot, err error) {
+	ids, system, err := s.systemSnapshots(ids)
+	if err != nil || len(ids) == 0 {
+		return system, err
 	}
+	defer func() {
+		if err == nil {
+			maps.Copy(views, system)
+		}
+	}()
 	pinned, err := s.db.engine.Pin(ctx, ids...)
 	if err != nil || s.tx == nil {
 		if err != nil {

@@ -183,6 +183,7 @@ func builtinTableFunctions() []*TableFunction {
 	t.arrays()
 	t.texts()
 	t.json()
+	t.system()
 	return t.list
 }
 

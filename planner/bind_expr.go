@@ -389,6 +389,9 @@ func toCommonType(what string, list []expr.Expr) ([]expr.Expr, types.Type, error
 }
 
 func (b *exprBinder) cast(x *sql.CastExpr) (expr.Expr, error) {
+	if e, ok, err := b.systemCast(x); ok {
+		return e, err
+	}
 	t, err := bindType(x.Type)
 	if err != nil {
 		return nil, err

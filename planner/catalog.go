@@ -97,11 +97,22 @@ func NewCatalog() *Catalog {
 	return c
 }
 
-// Lookup returns the object of that name, or nil. The names of system relations are qualified: "streamsql.rejected".
-func (c *Catalog) Lookup(name string) *Object { return c.byName[name] }
+// Lookup returns the object of that name, or nil. The names of system relations are qualified: "streamsql.rejected"; those of pg_catalog
+// are found without it too.
+func (c *Catalog) Lookup(name string) *Object {
+	if o := c.byName[name]; o != nil {
+		return o
+	}
+	return virtual(name)
+}
 
 // Object returns the object with that id, or nil.
-func (c *Catalog) Object(id ObjectID) *Object { return c.byID[id] }
+func (c *Catalog) Object(id ObjectID) *Object {
+	if o := c.byID[id]; o != nil {
+		return o
+	}
+	return virtualByID(id)
+}
 
 // Objects returns all objects in the order of their creation, system relations first.
 func (c *Catalog) Objects() []*Object {

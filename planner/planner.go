@@ -15,6 +15,8 @@ type Planner struct {
 	Params     []Param // the values of $1, $2 ...
 	// Infer collects the types of parameters, whose values are not there yet; such a plan only tells the columns.
 	Infer *ParamTypes
+	// SessionValue answers functions whose value depends on who asks, such as current_user; nil in queries that are kept.
+	SessionValue func(name string, args []Param) (v Param, ok bool, err error)
 	// Live plans queries over views to be followed, not read once: SUBSCRIBE.
 	Live bool
 	// OrderBounded allows ORDER BY and LIMIT over sources that end: the caller applies them to the whole answer, as to a
@@ -105,7 +107,10 @@ func (b *binder) outermost(q *sql.Query) (*relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rel.resolved()
+	if rel, err = rel.resolved(); err != nil {
+		return nil, err
+	}
+	return b.namedIDs(rel)
 }
 
 func (b *binder) dependencies() []ObjectID {

@@ -342,6 +342,7 @@ func (c *conn) report() {
 
 // ready says that the next statement may come.
 func (c *conn) ready() {
+	c.session.Idle()
 	c.report()
 	c.out.send(&pgproto3.ReadyForQuery{TxStatus: c.session.Status()})
 }

@@ -231,6 +231,7 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) (text string, e
 		return "", err
 	}
 	text = p.prepared.Text()
+	c.session.Active(text)
 	stmt := p.prepared.Statement()
 	if stmt == nil {
 		c.out.send(&pgproto3.EmptyQueryResponse{})

@@ -59,6 +59,7 @@ func (c *conn) simple(text string) {
 		c.fail(types.AsError(err), text)
 		return
 	}
+	c.session.Active(text)
 	if len(stmts) == 0 {
 		c.out.send(&pgproto3.EmptyQueryResponse{})
 		return
