@@ -26,9 +26,11 @@ func (r *rewriter) closeGroups(root *Node) (*Node, error) {
 		case *Join:
 			return r.expireJoin(n, op)
 		case *TemporalJoin:
-			if err := r.checkTemporal(n, op); err != nil && failed == nil {
+			c, err := r.closeTemporal(n, op)
+			if err != nil && failed == nil {
 				failed = err
 			}
+			return n.withOp(c, n.Schema)
 		case *Over:
 			c := *op
 			c.Closing = r.closing(n, op.Partition, op.Closing)

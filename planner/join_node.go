@@ -112,7 +112,7 @@ func temporalJoinText(n *Node, op *TemporalJoin) string {
 	if op.LeftTime < 0 {
 		return s + " as of now"
 	}
-	return s + " as of " + sideName(op.LeftTime, l, r, "left") + ", versions from " + sideName(op.RightTime, r, l, "right")
+	return s + " as of " + sideName(op.LeftTime, l, r, "left") + ", versions from " + sideName(op.RightTime, r, l, "right") + latenessText(op.Lateness)
 }
 
 func asofJoinText(n *Node, op *AsofJoin) string {
@@ -141,8 +141,8 @@ func canonicalJoin(op *Join) string {
 }
 
 func canonicalTemporalJoin(op *TemporalJoin) string {
-	return fmt.Sprintf("temporaljoin %d keys %v %v on %s onerror %d time %d %d rowwm %d onlate %d",
-		op.Kind, op.LeftKeys, op.RightKeys, canonicalOptional(op.On), op.OnError, op.LeftTime, op.RightTime, op.LeftRowWatermark, op.OnLate)
+	return fmt.Sprintf("temporaljoin %d keys %v %v on %s onerror %d time %d %d lateness %d rowwm %d onlate %d",
+		op.Kind, op.LeftKeys, op.RightKeys, canonicalOptional(op.On), op.OnError, op.LeftTime, op.RightTime, op.Lateness, op.LeftRowWatermark, op.OnLate)
 }
 
 func canonicalAsofJoin(op *AsofJoin) string {

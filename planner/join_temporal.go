@@ -175,21 +175,24 @@ func versionKey(pairs []keyPair, keys [][]int) ([]int, bool) {
 	return nil, false
 }
 
-// checkTemporal checks what is known of a temporal join once its inputs are planned.
-func (r *rewriter) checkTemporal(n *Node, op *TemporalJoin) error {
+// closeTemporal checks what is known of a temporal join once its inputs are planned, and sets how late its left rows may be.
+func (r *rewriter) closeTemporal(n *Node, op *TemporalJoin) (*TemporalJoin, error) {
 	l := r.props(n.Inputs[0])
 	if !l.AppendOnly {
-		return types.NotSupported(types.Span{}, "FOR SYSTEM_TIME AS OF for rows that can be taken back").
+		return op, types.NotSupported(types.Span{}, "FOR SYSTEM_TIME AS OF for rows that can be taken back").
 			WithHint("what it has looked up stays: its left side must only add rows, such as those of a source; use a plain JOIN")
 	}
 	if op.LeftTime < 0 {
-		return nil
+		return op, nil
 	}
-	if _, ok := l.lag(op.LeftTime); !ok {
-		return types.Errorf(types.CodeInvalidDefinition, "FOR SYSTEM_TIME AS OF %q: no watermark bounds that column", n.Inputs[0].Schema[op.LeftTime].Name).
+	lag, ok := l.lag(op.LeftTime)
+	if !ok {
+		return op, types.Errorf(types.CodeInvalidDefinition, "FOR SYSTEM_TIME AS OF %q: no watermark bounds that column", n.Inputs[0].Schema[op.LeftTime].Name).
 			WithHint("use the column of WATERMARK FOR, or PROCTIME() for the rows as they are")
 	}
-	return nil
+	c := *op
+	c.Lateness = max(0, lag) + r.lateness(n.Inputs[0])
+	return &c, nil
 }
 
 // temporalJoinProps derives the properties of a TemporalJoin, of which each left row comes out with at most one version, or with the rows
@@ -205,8 +208,8 @@ func (r *rewriter) temporalJoinProps(n *Node, op *TemporalJoin) Props {
 		out.Watermarks = slices.Clone(l.Watermarks)
 		return out
 	}
-	if lag, ok := r.timeliness(n.Inputs[0]).lag(op.LeftTime); ok {
-		out.Watermarks = []ColWatermark{{Col: op.LeftTime, Lag: max(lag, 0)}}
+	if _, ok := l.lag(op.LeftTime); ok {
+		out.Watermarks = []ColWatermark{{Col: op.LeftTime, Lag: op.Lateness}}
 	}
 	return out
 }

@@ -59,8 +59,11 @@ type TemporalJoin struct {
 	On                  expr.Expr
 	OnError             Policy
 	LeftTime, RightTime int // columns, or -1: processing time; a right row is valid from its RightTime to the next one of its key
-	LeftRowWatermark    int
-	OnLate              Policy
+	// A left row is late, and rejected under OnLate, when its LeftTime is below its own RowWatermark less Lateness. A row that is late by
+	// less comes out at once.
+	Lateness         int64 // microseconds
+	LeftRowWatermark int
+	OnLate           Policy
 }
 
 // AsofJoin gives each left row the one right row of equal keys that is nearest in order: the last with RightTime <= LeftTime
