@@ -131,7 +131,7 @@ func (r *rangeOrder) directed(a, b *rangeValue) int {
 type rangeOffset struct {
 	t     types.Type // of the column
 	minus bool
-	all   int8 // where all rows are within
+	all   float64 // where all numbers are within
 	by    rangeValue
 	span  types.IntervalValue // for dates and times
 	zone  *time.Location
@@ -139,9 +139,9 @@ type rangeOffset struct {
 
 // newRangeOffset makes the offset of a bound, of the start or end of frames in an order.
 func newRangeOffset(t types.Type, b *planner.Bound, end, desc bool, zone *time.Location) (*rangeOffset, error) {
-	o := &rangeOffset{t: t, minus: (b.Kind == planner.Preceding) != desc, all: -1, zone: zone}
+	o := &rangeOffset{t: t, minus: (b.Kind == planner.Preceding) != desc, all: math.Inf(-1), zone: zone}
 	if end != desc {
-		o.all = 1
+		o.all = math.Inf(1)
 	}
 	by := b.Offset
 	ok := false
@@ -190,7 +190,7 @@ func (o *rangeOffset) bound(v rangeValue) rangeValue {
 		return rangeValue{i: sum}
 	case t.IsFloat():
 		if math.IsInf(o.by.f, 1) && (o.minus && math.IsInf(v.f, 1) || !o.minus && math.IsInf(v.f, -1)) {
-			return rangeValue{inf: o.all}
+			return rangeValue{f: o.all}
 		}
 		if o.minus {
 			return rangeValue{f: v.f - o.by.f}

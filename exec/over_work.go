@@ -28,8 +28,10 @@ type overWork struct {
 	moved []bool         // that is not what they carried before, or they are new
 	errs  []*types.Error // of the computed rows; nil: none
 	gone  []goneRow
-	now   []byte
-	peer  []byte
+
+	computed int // how many rows were looked at since the operator was opened
+	now      []byte
+	peer     []byte
 }
 
 // overSegment is a stretch of one partition: rows lo to hi are loaded, of which those from a up to before b are computed.
@@ -115,6 +117,7 @@ func (w *overWork) take(p *overPart, a, b state.Cursor) {
 // ready reads the columns and finds the groups of peers.
 func (w *overWork) ready() {
 	o := w.o
+	w.computed += len(w.slots)
 	l := o.layout
 	w.cols = make([]arrow.Array, len(l.in))
 	into := make([]array.Builder, len(l.out))
