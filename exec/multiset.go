@@ -62,7 +62,7 @@ func keepsValues(c *planner.AggCall, agg *expr.Aggregate, in types.Schema, appen
 	case expr.StringAgg, expr.ArrayAgg, expr.FirstValue, expr.LastValue, expr.ApproxCountDistinct:
 		return true
 	}
-	return false
+	return readsValues(agg.Kind)
 }
 
 // distinctMatters reports whether DISTINCT changes the aggregate's value.
@@ -101,6 +101,9 @@ func newValueAcc(c *planner.AggCall, agg *expr.Aggregate, s *aggShape, _ int) (v
 			return &bitValue{valueTable: m, kind: agg.Kind, t: c.T}, nil
 		}
 		return &bitValue{valueTable: m, kind: agg.Kind, t: c.T, distinct: true}, nil
+	}
+	if readsValues(agg.Kind) {
+		return newReadValues(m, c, agg, s), nil
 	}
 	if !distinctMatters(c, agg) {
 		return newScaledSum(c, agg, s)

@@ -33,6 +33,23 @@ const (
 	BitOr
 	BitXor
 	AnyValue
+	JSONAgg
+	JSONObjectAgg
+	Corr
+	CovarPop
+	CovarSamp
+	RegrAvgX
+	RegrAvgY
+	RegrCount
+	RegrIntercept
+	RegrR2
+	RegrSlope
+	RegrSXX
+	RegrSXY
+	RegrSYY
+	PercentileCont
+	PercentileDisc
+	Mode
 )
 
 // Aggregate is one signature of an aggregate function. The built-in ones are immutable and shared.
@@ -45,7 +62,9 @@ type Aggregate struct {
 	Args   []types.Type
 	Result types.Type
 	// Ordered: the value depends on the order of the rows (ORDER BY inside the call matters).
-	Ordered              bool
+	Ordered bool
+	// WithinGroup: written f(fraction) WITHIN GROUP (ORDER BY x). Args are x, which the call orders by too, and then the fraction.
+	WithinGroup          bool
 	Doc, Example, Answer string
 }
 
@@ -58,11 +77,14 @@ func (a *Aggregate) Signature() string {
 	for i, t := range a.Args {
 		args[i] = argName(t)
 	}
+	if a.WithinGroup {
+		return a.Name + "(" + strings.Join(args[1:], ", ") + ") WITHIN GROUP (ORDER BY " + args[0] + ") -> " + argName(a.Result)
+	}
 	result := a.Result.String()
 	switch {
 	case a.Result.Kind == types.Unknown:
 		result = "any"
-	case a.Kind == ArrayAgg && a.Result.Elem == types.Unknown:
+	case a.Result == types.AnyArray:
 		result = "any[]"
 	}
 	return a.Name + "(" + strings.Join(args, ", ") + ") -> " + result
@@ -93,25 +115,42 @@ func (r *Registry) LookupAggregate(id string) *Aggregate {
 		if a.ID == id {
 			return a
 		}
-		if a.Name != name || len(a.Args) != 1 || a.Args[0].Kind != types.Unknown {
+		if a.Name != name || !a.generic() {
 			continue
 		}
-		if arg, ok := typeByName(strings.TrimSuffix(rest, ")")); ok {
-			return a.with(arg)
+		texts := strings.Split(strings.TrimSuffix(rest, ")"), ",")
+		args := make([]types.Type, 0, len(texts))
+		for _, text := range texts {
+			if t, ok := typeByName(text); ok {
+				args = append(args, t)
+			}
+		}
+		if len(args) == len(a.Args) && len(args) == len(texts) {
+			if f := a.with(args); f.ID == id {
+				return f
+			}
 		}
 	}
 	return nil
 }
 
-// with fills the type of the argument in.
-func (a *Aggregate) with(arg types.Type) *Aggregate {
+// generic reports whether arguments of any type are taken.
+func (a *Aggregate) generic() bool { return slices.Contains(a.Args, types.UnknownType) }
+
+// with fills the types of the arguments in where any is taken.
+func (a *Aggregate) with(args []types.Type) *Aggregate {
 	c := *a
-	c.Args = sig(arg.Base())
+	c.Args = slices.Clone(a.Args)
+	for i, t := range a.Args {
+		if t.Kind == types.Unknown {
+			c.Args[i] = args[i].Base()
+		}
+	}
 	switch {
-	case a.Kind == ArrayAgg:
-		c.Result = types.ArrayOf(arg)
+	case a.Result == types.AnyArray:
+		c.Result = types.ArrayOf(args[0])
 	case a.Result.Kind == types.Unknown:
-		c.Result = arg.Base()
+		c.Result = args[0].Base()
 	}
 	c.ID = overloadID(a.Name, c.Args, false)
 	return &c
@@ -155,12 +194,14 @@ func (r *Registry) ResolveAggregate(name string, args []types.Type) (*Aggregate,
 		return nil, r.undefinedFunction(name, args)
 	}
 	a := r.aggs[found]
-	if len(a.Args) == 1 && a.Args[0].Kind == types.Unknown {
-		arg := args[0]
-		if arg.Kind == types.Unknown {
-			arg = types.TextType
+	if a.generic() {
+		given := slices.Clone(args)
+		for i, t := range given {
+			if t.Kind == types.Unknown {
+				given[i] = types.TextType
+			}
 		}
-		return a.with(arg), nil
+		return a.with(given), nil
 	}
 	return a, nil
 }
@@ -170,8 +211,10 @@ func builtinAggregates() []*Aggregate {
 	add := func(kind AggKind, name string, args []types.Type, result types.Type, doc, example, answer string) {
 		list = append(list, &Aggregate{
 			ID: overloadID(name, args, false), Name: name, Kind: kind, Args: args, Result: result,
-			Ordered: kind == StringAgg || kind == ArrayAgg || kind == FirstValue || kind == LastValue,
-			Doc:     doc, Example: example, Answer: answer,
+			Ordered: kind == StringAgg || kind == ArrayAgg || kind == FirstValue || kind == LastValue || kind == JSONAgg || kind == JSONObjectAgg ||
+				kind >= PercentileCont,
+			WithinGroup: kind >= PercentileCont,
+			Doc:         doc, Example: example, Answer: answer,
 		})
 	}
 	anyType := types.UnknownType
@@ -255,5 +298,44 @@ func builtinAggregates() []*Aggregate {
 	add(ApproxCountDistinct, "approx_count_distinct", sig(anyType), types.Int8Type,
 		"about how many different values that are not NULL there are (HyperLogLog, about 1 % off)",
 		"approx_count_distinct(x) over (1), (1), (2)", "2")
+	text, jsonb, f8 := types.TextType, types.JSONBType, types.Float8Type
+	for _, prefix := range []string{"jsonb", "json"} {
+		add(JSONAgg, prefix+"_agg", sig(jsonb), jsonb, "all values, NULLs included, as a JSON array; arguments of any type become JSON as with to_jsonb",
+			prefix+"_agg(x) over (1), (NULL)", "[1, null]")
+		add(JSONObjectAgg, prefix+"_object_agg", sig(text, jsonb), jsonb, "the keys and values of all rows as a JSON object; arguments of any type become text and JSON",
+			prefix+"_object_agg(x, x) over (1), (2)", `{"1": 1, "2": 2}`)
+	}
+	for _, d := range []struct {
+		kind              AggKind
+		name, doc, answer string
+	}{
+		{Corr, "corr", "the correlation coefficient", "1"},
+		{CovarPop, "covar_pop", "the population covariance", "1.25"},
+		{CovarSamp, "covar_samp", "the sample covariance", "1.6666666666666667"},
+		{RegrAvgX, "regr_avgx", "the mean of the second argument", "2.5"},
+		{RegrAvgY, "regr_avgy", "the mean of the first argument", "2.5"},
+		{RegrIntercept, "regr_intercept", "where the line of least squares meets the y axis", "0"},
+		{RegrR2, "regr_r2", "the square of the correlation coefficient", "1"},
+		{RegrSlope, "regr_slope", "the slope of the line of least squares", "1"},
+		{RegrSXX, "regr_sxx", "the sum of squares of the second argument about its mean", "5"},
+		{RegrSXY, "regr_sxy", "the sum of products of both arguments about their means", "5"},
+		{RegrSYY, "regr_syy", "the sum of squares of the first argument about its mean", "5"},
+	} {
+		add(d.kind, d.name, sig(f8, f8), f8, d.doc+" of the pairs (y, x) of which none is NULL", d.name+"(x, x) over (1), (2), (3), (4)", d.answer)
+	}
+	add(RegrCount, "regr_count", sig(f8, f8), types.Int8Type, "how many pairs (y, x) there are of which none is NULL", "regr_count(x, x) over (1), (NULL)", "1")
+	fractions := types.ArrayOf(f8)
+	for _, v := range []types.Type{f8, types.IntervalType} {
+		add(PercentileCont, "percentile_cont", sig(v, f8), v, "the value at a fraction of the order, interpolated between neighbours",
+			"percentile_cont(0.5) WITHIN GROUP (ORDER BY x) over (1), (2)", "1.5")
+		add(PercentileCont, "percentile_cont", sig(v, fractions), types.ArrayOf(v), "the values at several fractions of the order, interpolated between neighbours",
+			"percentile_cont(ARRAY[0, 0.5]) WITHIN GROUP (ORDER BY x) over (1), (2)", "{1,1.5}")
+	}
+	add(PercentileDisc, "percentile_disc", sig(anyType, f8), anyType, "the first value at or above a fraction of the order",
+		"percentile_disc(0.5) WITHIN GROUP (ORDER BY x) over (1), (2)", "1")
+	add(PercentileDisc, "percentile_disc", sig(anyType, fractions), types.AnyArray, "the first values at or above several fractions of the order",
+		"percentile_disc(ARRAY[0.5, 1]) WITHIN GROUP (ORDER BY x) over (1), (2)", "{1,2}")
+	add(Mode, "mode", sig(anyType), anyType, "the most frequent value, of several the first in order",
+		"mode() WITHIN GROUP (ORDER BY x) over (1), (2), (2)", "2")
 	return list
 }

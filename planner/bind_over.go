@@ -201,6 +201,12 @@ func (b *exprBinder) windowAggregateCall(name string, x *sql.FuncCall, args []ex
 
 // resolveAggregate finds the aggregate of that name for arguments that are bound, and casts these.
 func (b *exprBinder) resolveAggregate(name string, x *sql.FuncCall, args []expr.Expr) (*expr.Aggregate, []expr.Expr, error) {
+	if jsonAggregate(name) && !x.Star {
+		var err error
+		if args, err = b.jsonArgs(name, args, x.Span()); err != nil {
+			return nil, nil, err
+		}
+	}
 	ts := make([]types.Type, len(args))
 	for i, a := range args {
 		ts[i] = a.Type().Base()
@@ -212,6 +218,9 @@ func (b *exprBinder) resolveAggregate(name string, x *sql.FuncCall, args []expr.
 	fn, err := b.reg.ResolveAggregate(name, ts)
 	if err != nil {
 		return nil, nil, at(err, x.Span())
+	}
+	if err := checkWithinGroup(name, fn, x); err != nil {
+		return nil, nil, err
 	}
 	cast := make([]expr.Expr, len(args))
 	for i, a := range args {
