@@ -18,8 +18,11 @@ func (b *exprBinder) call(x *sql.FuncCall) (expr.Expr, error) {
 	if q := x.Name.Qualifier(); len(q) > 0 && q[len(q)-1].Name != "pg_catalog" {
 		return nil, types.Errorf(codeUndefinedSchema, "schema %q does not exist", joinIdents(q)).At(x.Name.Span())
 	}
-	if x.WithinGroup != nil {
-		return nil, types.NotSupported(x.Span(), "WITHIN GROUP")
+	if x.WithinGroup != nil && (!b.reg.IsAggregate(name) || x.Over != nil) {
+		if x.Over != nil {
+			return nil, types.NotSupported(x.Span(), "WITHIN GROUP with OVER")
+		}
+		return nil, types.Errorf(types.CodeWrongObjectType, "WITHIN GROUP specified, but %s is not an aggregate function", name).At(x.Span())
 	}
 	if x.Variadic {
 		return nil, types.NotSupported(x.Span(), "VARIADIC arguments")
@@ -150,6 +153,13 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 	if err != nil {
 		return nil, err
 	}
+	order := x.OrderBy
+	if x.WithinGroup != nil {
+		if args, order, err = inner.withinGroup(x, args); err != nil {
+			return nil, err
+		}
+	}
+	written := args
 	fn, args, err := b.resolveAggregate(name, x, args)
 	if err != nil {
 		return nil, err
@@ -161,7 +171,7 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 			return nil, err
 		}
 	}
-	for _, o := range x.OrderBy {
+	for _, o := range order {
 		e, err := inner.bind(o.X)
 		if err != nil {
 			return nil, err
@@ -171,7 +181,7 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 				return nil, err
 			}
 		}
-		if x.Distinct && !slices.ContainsFunc(call.args, func(a expr.Expr) bool { return sameExpr(a, e) }) {
+		if x.Distinct && !slices.ContainsFunc(slices.Concat(call.args, written), func(a expr.Expr) bool { return sameExpr(a, e) }) {
 			return nil, types.Errorf(types.CodeInvalidColumnRef, "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list").At(o.Span())
 		}
 		call.order = append(call.order, aggOrder{x: e, desc: o.Desc, nullsFirst: nullsFirst(o)})
@@ -182,6 +192,9 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 	if !fn.Ordered {
 		call.order = nil
 	}
+	if fn.Kind == expr.JSONAgg && len(call.order) == 0 && written[0].Type().Kind != types.JSONB && written[0].Type().Kind != types.Unknown {
+		call.order = []aggOrder{{x: written[0]}} // in the order of the values, not of their JSON texts
+	}
 	if e, err := b.outerAggregate(call, x.Span()); e != nil || err != nil {
 		return e, err
 	}
@@ -189,6 +202,80 @@ func (b *exprBinder) aggregate(name string, x *sql.FuncCall) (expr.Expr, error) 
 		return nil, refused
 	}
 	return b.group.aggregateColumn(call, x.Span()), nil
+}
+
+// checkWithinGroup: ordered-set aggregates are written with WITHIN GROUP, others are not.
+func checkWithinGroup(name string, fn *expr.Aggregate, x *sql.FuncCall) error {
+	switch {
+	case fn.WithinGroup == (x.WithinGroup != nil):
+		return nil
+	case fn.WithinGroup:
+		return types.Errorf(types.CodeWrongObjectType, "WITHIN GROUP is required for ordered-set aggregate %s", name).At(x.Span())
+	}
+	return types.Errorf(types.CodeWrongObjectType, "%s is not an ordered-set aggregate, so it cannot have WITHIN GROUP", name).At(x.Span())
+}
+
+// withinGroup returns the arguments of an ordered-set aggregate (the value that it orders by, then those in parentheses) and its order.
+func (b *exprBinder) withinGroup(x *sql.FuncCall, args []expr.Expr) ([]expr.Expr, []sql.OrderItem, error) {
+	switch {
+	case len(x.WithinGroup) != 1:
+		return nil, nil, types.Errorf(types.CodeUndefinedFunction, "WITHIN GROUP wants one expression to order by, not %d", len(x.WithinGroup)).At(x.Span())
+	case len(x.OrderBy) > 0:
+		return nil, nil, types.Errorf(types.CodeSyntax, "cannot use multiple ORDER BY clauses with WITHIN GROUP").At(x.Span())
+	case x.Distinct:
+		return nil, nil, types.Errorf(types.CodeSyntax, "cannot use DISTINCT with WITHIN GROUP").At(x.Span())
+	}
+	for _, a := range args {
+		if !b.reg.IsConst(a) {
+			return nil, nil, types.NotSupported(a.Span(), "a direct argument of WITHIN GROUP that is not constant")
+		}
+	}
+	value, err := b.bind(x.WithinGroup[0].X)
+	if err != nil {
+		return nil, nil, err
+	}
+	return append([]expr.Expr{value}, args...), x.WithinGroup, nil
+}
+
+func jsonAggregate(name string) bool {
+	return name == "jsonb_agg" || name == "json_agg" || name == "jsonb_object_agg" || name == "json_object_agg"
+}
+
+// jsonArgs converts the arguments of an aggregate over JSON as to_jsonb does, and keys to the text of that.
+func (b *exprBinder) jsonArgs(name string, args []expr.Expr, sp types.Span) ([]expr.Expr, error) {
+	out := make([]expr.Expr, len(args))
+	for i, a := range args {
+		key := i == 0 && strings.HasSuffix(name, "object_agg")
+		t := a.Type()
+		switch {
+		case key && t.Kind == types.Text || !key && t.Kind == types.JSONB:
+			out[i] = a
+			continue
+		case key && (t.Kind == types.Array || t.Kind == types.JSONB):
+			return nil, types.Errorf(types.CodeInvalidParameter, "key value must be scalar, not array, composite, or json").At(a.Span())
+		case t.Kind == types.Unknown:
+			var err error
+			if a, err = expr.Cast(a, types.TextType, expr.Implicit); err != nil {
+				return nil, err
+			}
+			if key {
+				out[i] = a
+				continue
+			}
+		}
+		e, err := b.reg.Func("to_jsonb", []expr.Expr{a}, sp)
+		if err != nil {
+			return nil, err
+		}
+		if key {
+			path := &expr.Literal{Base: expr.Base{T: types.ArrayOf(types.TextType), Sp: sp}, Value: []any{}}
+			if e, err = b.reg.Op("#>>", []expr.Expr{e, path}, sp); err != nil {
+				return nil, err
+			}
+		}
+		out[i] = e
+	}
+	return out, nil
 }
 
 // nullsFirst says where NULLs stand: last if ascending, first if descending, unless it is written.
