@@ -34,6 +34,7 @@ type join struct {
 	on    *pairFilter
 	pairs bool // pairs are put out
 	keyed bool // of the right side only the keys are kept
+	once  bool // a right row that matches counts once, whatever its weight
 
 	img    state.RowImages
 	rows   []uint32 // of a batch that are joined
@@ -177,18 +178,22 @@ func (j *join) Open(ctx *OpenContext) (err error) {
 		if s.table, err = ctx.Tables.Multi([...]string{"left", "right"}[i], spec); err != nil {
 			return err
 		}
-		other := &j.sides[1-i]
-		s.same = make([]int, len(other.in))
-		for c := range s.same {
-			s.same[c] = -1
-		}
-		for k, c := range other.keys {
-			if onlyOneForm(s.types[k : k+1]) {
-				s.same[c] = s.keys[k]
-			}
-		}
+		s.pairWith(&j.sides[1-i])
 	}
 	return nil
+}
+
+// pairWith notes which columns of the other side need not be fetched.
+func (s *joinSide) pairWith(other *joinSide) {
+	s.same = make([]int, len(other.in))
+	for c := range s.same {
+		s.same[c] = -1
+	}
+	for k, c := range other.keys {
+		if onlyOneForm(s.types[k : k+1]) {
+			s.same[c] = s.keys[k]
+		}
+	}
 }
 
 func (j *join) Process(ctx *Context, in int, b *changelog.Batch, emit Emit) error {
@@ -200,12 +205,7 @@ func (j *join) Process(ctx *Context, in int, b *changelog.Batch, emit Emit) erro
 	if rows = j.withoutNulls(s, in, b, rows, emit); len(rows) == 0 {
 		return nil
 	}
-	j.key = j.key[:0]
-	for _, k := range s.keys {
-		j.key = append(j.key, b.Cols[k])
-	}
-	j.hashes = resize(j.hashes, len(rows))
-	changelog.Hash(j.key, s.types, b.N, rows, j.hashes)
+	j.hashKeys(s, b, rows)
 	cols := b.Cols
 	if in == 1 && j.keyed {
 		cols = make([]arrow.Array, len(s.stored))
@@ -237,6 +237,16 @@ func (j *join) Process(ctx *Context, in int, b *changelog.Batch, emit Emit) erro
 		j.add(s, b, chunk)
 	}
 	return j.flush(ctx, in, b, emit)
+}
+
+// hashKeys makes the hashes of the keys of rows.
+func (j *join) hashKeys(s *joinSide, b *changelog.Batch, rows []uint32) {
+	j.key = j.key[:0]
+	for _, k := range s.keys {
+		j.key = append(j.key, b.Cols[k])
+	}
+	j.hashes = resize(j.hashes, len(rows))
+	changelog.Hash(j.key, s.types, b.N, rows, j.hashes)
 }
 
 // onTime returns the selected rows less those that are late, which it rejects.
@@ -461,12 +471,12 @@ func (j *join) emitPairs(in int, b *changelog.Batch, emit Emit) {
 			}
 			slots = j.slots
 		}
-		out.Weights = pairWeights(b, other.table, p, p.row, out.N)
+		out.Weights = j.pairWeights(b, other.table, p.row, out.N)
 	} else {
 		for c := range own {
 			own[c] = changelog.TakeArray(b.Cols[c], p.row)
 		}
-		out.Weights = pairWeights(b, other.table, p, nil, n)
+		out.Weights = j.pairWeights(b, other.table, nil, n)
 	}
 	theirs := make([]arrow.Array, len(other.in))
 	for c := range theirs {
@@ -494,14 +504,17 @@ func ascending(rows []uint32) bool {
 }
 
 // pairWeights multiplies the weights of pairs; the i-th goes to at[i], or to i. nil: all are one.
-func pairWeights(b *changelog.Batch, other *state.Multi, p *pairList, at []uint32, n int) []int64 {
-	if b.Weights == nil && other.AllOnes() {
+func (j *join) pairWeights(b *changelog.Batch, other *state.Multi, at []uint32, n int) []int64 {
+	if b.Weights == nil && (j.once || other.AllOnes()) {
 		return nil
 	}
 	out := make([]int64, n)
 	ones := true
-	for i, row := range p.row {
-		w := b.Weight(int(row)) * other.Weight(p.slot[i])
+	for i, row := range j.p.row {
+		w := b.Weight(int(row))
+		if !j.once {
+			w *= other.Weight(j.p.slot[i])
+		}
 		ones = ones && w == 1
 		if at != nil {
 			out[at[i]] = w

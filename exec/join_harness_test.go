@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/stretchr/testify/require"
@@ -202,3 +203,6 @@ func sidesOf(epochs []sidedEpoch) (sides [2][]testRow) {
 	}
 	return sides
 }
+
+// splitRow takes the text of a row apart.
+func splitRow(row string) []string { return strings.Split(row, "|") }

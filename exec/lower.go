@@ -97,6 +97,8 @@ func Lower(n *planner.Node, env *Env) (*Lowered, error) {
 		return lowerTemporalFilter(n, op, env)
 	case *planner.Join:
 		return lowerJoin(n, op, env)
+	case *planner.TemporalJoin:
+		return lowerTemporalJoin(n, op, env)
 	}
 	return nil, types.NotSupported(types.Span{}, "operator %T", n.Op)
 }
@@ -131,6 +133,8 @@ func Distributions(n *planner.Node) []Distribution {
 	case *planner.EmitEvery:
 		dists[0] = byKeys(allColumns(n.Inputs[0].Schema))
 	case *planner.Join:
+		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
+	case *planner.TemporalJoin:
 		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
 	case *planner.TopN:
 		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))

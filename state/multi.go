@@ -97,6 +97,7 @@ const (
 	flagLive   = 1 << 63
 	flagDirty  = 1 << 62
 	flagFresh  = 1 << 61 // new in this epoch: the log does not know it
+	flagPassed = 1 << 60 // in no bucket
 	numberMask = 1<<56 - 1
 )
 
@@ -711,6 +712,9 @@ func (t *Multi) link(slot uint32) {
 
 func (t *Multi) unlinkTime(slot uint32) {
 	p := t.mem(slot)
+	if *u64At(p, multiNumber)&flagPassed != 0 {
+		return
+	}
 	next, prev := *u32At(p, t.timeAt), *u32At(p, t.timeAt+4)
 	if next != 0 {
 		*u32At(t.mem(next-1), t.timeAt+4) = prev
@@ -794,6 +798,41 @@ func (t *Multi) Expire(limit int64, whole bool) []uint32 {
 	}
 	t.byID = nil
 	return t.dead[from:len(t.dead):len(t.dead)]
+}
+
+// Pass appends the rows whose time is at or below limit and that were not passed before, and leaves them where they are. A table
+// whose rows are passed does not Expire.
+func (t *Multi) Pass(limit int64, dst []uint32) []uint32 {
+	b := &t.buckets
+	for len(b.heap) > 0 {
+		id := b.heap[0]
+		if id == nullBucket || id > limit>>bucketBits {
+			break
+		}
+		for s := b.heads[id]; s != 0; {
+			slot := s - 1
+			s = *u32At(t.mem(slot), t.timeAt)
+			if v, _ := t.Time(slot); v <= limit {
+				t.unlinkTime(slot)
+				*u64At(t.mem(slot), multiNumber) |= flagPassed
+				dst = append(dst, slot)
+			}
+		}
+		if b.heads[id] != 0 {
+			break
+		}
+		delete(b.heads, id)
+		b.pop()
+	}
+	return dst
+}
+
+// Compare orders two rows by their bytes: any order, but the same for the same rows everywhere.
+func (t *Multi) Compare(a, b uint32) int {
+	if c := bytes.Compare(t.fixedOf(a), t.fixedOf(b)); c != 0 {
+		return c
+	}
+	return bytes.Compare(t.blobOf(a), t.blobOf(b))
 }
 
 // Earliest returns the least time below which no row lies, up to 65 ms too low; false: there is no row.
