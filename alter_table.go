@@ -19,6 +19,8 @@ func (s *Session) alterTable(ctx context.Context, o *planner.Object, action sql.
 		return nil, err
 	}
 	defer unlock()
+	db.blind.Lock()
+	defer db.blind.Unlock()
 	p, err := s.planner(nil)
 	if err != nil {
 		return nil, err
@@ -70,11 +72,19 @@ func (s *Session) alterTable(ctx context.Context, o *planner.Object, action sql.
 	case altered.Rewrite:
 		change.Rewrites = append(change.Rewrites, exec.TableRewrite{
 			Object: o.ID, Root: altered.Object.Kept(), Rows: rows, From: altered.From,
+			Indexes: altered.Catalog.IndexedColumns(o.ID),
 		})
 		db.counting.Lock()
 		delete(db.counters, o.ID) // by column, which has another number now
 		db.counting.Unlock()
 	case altered.Check:
+		for _, x := range altered.Catalog.Indexes(o.ID) {
+			if x.Index.Unique && p.Catalog.Object(x.ID) == nil {
+				if err := s.checkUnique(ctx, altered.Catalog, x); err != nil {
+					return nil, err
+				}
+			}
+		}
 		views, err := s.snapshots(ctx, []planner.ObjectID{o.ID})
 		if err != nil {
 			return nil, err

@@ -28,7 +28,7 @@ func (s *Session) dml(ctx context.Context, p *planner.Planner, stmt sql.Statemen
 	for attempt := 1; ; attempt++ {
 		r, err := s.dmlOnce(ctx, p, stmt)
 		now := s.db.Catalog()
-		if types.CodeOf(err) != types.CodeObjectInUse || now == p.Catalog || attempt == 10 {
+		if types.CodeOf(err) != types.CodeObjectInUse || attempt == 10 {
 			return r, err
 		}
 		p.Catalog = now // the table was altered under a statement that does not hold the lock
@@ -40,7 +40,19 @@ func (s *Session) dmlOnce(ctx context.Context, p *planner.Planner, stmt sql.Stat
 	if err != nil {
 		return Result{}, err
 	}
-	if plan.Reads || s.tx != nil {
+	if !plan.Reads && s.tx == nil {
+		s.db.blind.RLock()
+		defer s.db.blind.RUnlock()
+		if now := s.db.Catalog(); now != p.Catalog {
+			p.Catalog = now
+			if plan, err = p.PlanDML(stmt); err != nil {
+				return Result{}, err
+			}
+			if plan.Reads {
+				return Result{}, types.Errorf(types.CodeObjectInUse, "the constraints of table %q have changed meanwhile; try again", plan.Table.Name)
+			}
+		}
+	} else {
 		unlock, err := s.lockWriter(ctx)
 		if err != nil {
 			return Result{}, err
@@ -53,7 +65,8 @@ func (s *Session) dmlOnce(ctx context.Context, p *planner.Planner, stmt sql.Stat
 			}
 		}
 	}
-	d := &change{s: s, catalog: p.Catalog, plan: plan, object: plan.Table, table: plan.Table.Table, schema: plan.Table.Schema()}
+	d := &change{s: s, catalog: p.Catalog, plan: plan, object: plan.Table, table: plan.Table.Table, schema: plan.Table.Schema(),
+		unique: p.Catalog.UniqueKeys(plan.Table)}
 	switch plan.Kind {
 	case planner.InsertRows:
 		err = d.insert(ctx)
@@ -94,6 +107,7 @@ type change struct {
 	object  *planner.Object
 	table   *planner.Table
 	schema  types.Schema
+	unique  []planner.UniqueKey
 
 	changes  []*changelog.Batch
 	counters map[int]int64
@@ -218,7 +232,7 @@ func (d *change) insert(ctx context.Context) error {
 	if rows, err = d.complete(rows); err != nil {
 		return err
 	}
-	if d.table.PrimaryKey == nil {
+	if len(d.unique) == 0 {
 		d.changes, d.rows, d.count = []*changelog.Batch{rows}, rows, int64(rows.N)
 		return nil
 	}
@@ -380,176 +394,6 @@ func (d *change) rowText(rows *changelog.Batch, row int) string {
 		out = append(out, string(text)...)
 	}
 	return string(out)
-}
-
-// keyColumns are the columns of the primary key.
-func (d *change) keyColumns(rows *changelog.Batch) []arrow.Array {
-	cols := make([]arrow.Array, len(d.table.PrimaryKey))
-	for i, k := range d.table.PrimaryKey {
-		cols[i] = rows.Cols[k]
-	}
-	return cols
-}
-
-// keys encodes the primary keys of rows; equal keys have equal texts.
-func (d *change) keys(rows *changelog.Batch) []string {
-	ts := make([]types.Type, len(d.table.PrimaryKey))
-	for i, k := range d.table.PrimaryKey {
-		ts[i] = d.schema[k].Type
-	}
-	return encoded(ts, d.keyColumns(rows), rows.N, false)
-}
-
-// encoded are the rows of columns as texts that are equal where the rows are.
-func encoded(ts []types.Type, cols []arrow.Array, n int, exact bool) []string {
-	order := make([]changelog.Order, len(ts))
-	for i := range order {
-		order[i].Exact = exact
-	}
-	enc := changelog.NewEncoder(ts, order)
-	enc.Reset(cols)
-	out := make([]string, n)
-	var buf []byte
-	for i := range n {
-		buf = enc.Append(buf[:0], i)
-		out[i] = string(buf)
-	}
-	return out
-}
-
-// checkKeys refuses rows whose key another one has: of the new rows, or of the table but for the old ones that go.
-func (d *change) checkKeys(table *state.Snapshot, old, new *changelog.Batch) error {
-	if d.table.PrimaryKey == nil {
-		return nil
-	}
-	going := map[string]bool{}
-	if old != nil {
-		for _, k := range d.keys(old) {
-			going[k] = true
-		}
-	}
-	keys := d.keys(new)
-	seen := make(map[string]bool, len(keys))
-	for i, k := range keys {
-		if seen[k] {
-			return d.duplicate(new, i)
-		}
-		seen[k] = true
-	}
-	_, found, err := table.Get(d.keyColumns(new), new.N)
-	if err != nil {
-		return err
-	}
-	for _, i := range found {
-		if !going[keys[i]] {
-			return d.duplicate(new, int(i))
-		}
-	}
-	return nil
-}
-
-func (d *change) duplicate(rows *changelog.Batch, row int) error {
-	names, values := "", ""
-	for i, k := range d.table.PrimaryKey {
-		if i > 0 {
-			names, values = names+", ", values+", "
-		}
-		names += d.schema[k].Name
-		values += string(types.AppendText(nil, d.schema[k].Type, rows.Cols[k], row))
-	}
-	return types.Errorf(types.CodeUniqueViolation, "duplicate key value violates unique constraint %q", d.table.KeyName).
-		WithDetail("Key (%s)=(%s) already exists.", names, values).Of("", d.table.KeyName)
-}
-
-// insertOrElse is INSERT ... ON CONFLICT: rows whose key is there are left out, or change the row that is there.
-func (d *change) insertOrElse(ctx context.Context, table *state.Snapshot, rows *changelog.Batch) error {
-	existing, found, err := table.Get(d.keyColumns(rows), rows.N)
-	if err != nil {
-		return err
-	}
-	meets := map[uint32]bool{}
-	for _, i := range found {
-		meets[i] = true
-	}
-	update := d.plan.Conflict.Update
-	seen := map[string]bool{}
-	var fresh []uint32
-	for i, k := range d.keys(rows) {
-		switch {
-		case seen[k] && update != nil:
-			return types.Errorf(types.CodeCardinality, "ON CONFLICT DO UPDATE command cannot affect row a second time").
-				WithHint("ensure that no rows proposed for insertion within the same command have duplicate constrained values")
-		case !seen[k] && !meets[uint32(i)]:
-			fresh = append(fresh, uint32(i))
-		}
-		seen[k] = true
-	}
-	inserted := changelog.Take(rows, fresh)
-	d.changes, d.rows, d.count = []*changelog.Batch{inserted}, inserted, int64(inserted.N)
-	if update == nil || len(found) == 0 {
-		return nil
-	}
-	given := map[planner.ObjectID]*state.Snapshot{}
-	if given[planner.ConflictID], err = numbered(d.schema, existing, found); err != nil {
-		return err
-	}
-	if given[planner.ExcludedID], err = numbered(d.schema, changelog.Take(rows, found), found); err != nil {
-		return err
-	}
-	batches, err := d.s.runOnce(ctx, d.catalog, update, given)
-	if err != nil {
-		return err
-	}
-	values := changelog.Concat(update.Schema, batches)
-	place := map[int64]uint32{} // of a row's number in existing
-	for i, f := range found {
-		place[int64(f)] = uint32(i)
-	}
-	numbers := values.Cols[0].(*array.Int64)
-	order := make([]uint32, values.N)
-	for i := range order {
-		order[i] = uint32(i)
-	}
-	slices.SortFunc(order, func(a, b uint32) int { return int(numbers.Value(int(a)) - numbers.Value(int(b))) })
-	values = changelog.Take(values, order)
-	numbers = values.Cols[0].(*array.Int64)
-	take := make([]uint32, values.N)
-	for i := range take {
-		take[i] = place[numbers.Value(i)]
-	}
-	old := changelog.Take(existing, take)
-	cols := slices.Clone(old.Cols)
-	for i, col := range d.plan.Conflict.Set {
-		cols[col] = values.Cols[1+i]
-	}
-	new, err := d.complete(old.With(cols))
-	if err != nil {
-		return err
-	}
-	if err := d.checkKeys(table, old, changelog.Concat(d.schema, []*changelog.Batch{inserted, new})); err != nil {
-		return err
-	}
-	d.changes = append(d.changes, weights(old, -1), new)
-	d.count += int64(new.N)
-	d.rows = inOrder(d.schema, inserted, fresh, new, numbers)
-	return nil
-}
-
-// inOrder merges inserted and updated rows by the place of what was to be inserted.
-func inOrder(schema types.Schema, inserted *changelog.Batch, fresh []uint32, updated *changelog.Batch, numbers *array.Int64) *changelog.Batch {
-	all := changelog.Concat(schema, []*changelog.Batch{inserted, updated})
-	rows := make([]uint32, all.N)
-	at := func(i uint32) int64 {
-		if int(i) < len(fresh) {
-			return int64(fresh[i])
-		}
-		return numbers.Value(int(i) - len(fresh))
-	}
-	for i := range rows {
-		rows[i] = uint32(i)
-	}
-	slices.SortFunc(rows, func(a, b uint32) int { return int(at(a) - at(b)) })
-	return changelog.Take(all, rows)
 }
 
 // numbered makes a snapshot of rows with a number each, which a plan can read.

@@ -183,6 +183,8 @@ func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.State
 			return r, err
 		}
 		defer unlock()
+		db.blind.Lock()
+		defer db.blind.Unlock()
 		if err := s.checkUnique(ctx, created.Catalog, created.Object); err != nil {
 			return r, err
 		}

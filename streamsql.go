@@ -104,6 +104,7 @@ type DB struct {
 	around     surroundings
 
 	writer   writeLock
+	blind    sync.RWMutex                       // held by statements that write a table without the lock, and by what changes the table's constraints
 	counting sync.Mutex                         // guards counters
 	counters map[planner.ObjectID]map[int]int64 // last values of identity columns, of tables that were asked for
 

@@ -34,7 +34,9 @@ type Alteration struct {
 	// Rewrites are tables whose columns change; Writes go to tables, those of Add among them, in the same epoch.
 	Rewrites []TableRewrite
 	Writes   []TableWrite
-	Catalog  []byte // kept in the log's record of the epoch, for the catalog
+	// Indexes are the sets of columns by which the rows of views and tables can be found, of those where they change.
+	Indexes map[planner.ObjectID][][]int
+	Catalog []byte // kept in the log's record of the epoch, for the catalog
 }
 
 // Alter makes an alteration and returns when it is logged. Before Start it takes effect at once and is logged with the first
@@ -306,6 +308,11 @@ func (e *Engine) apply(a Alteration, again []JobSpec, o *openings) error {
 	}
 	for _, v := range versions {
 		e.place(v)
+	}
+	for id, sets := range a.Indexes {
+		if err := e.setIndexes(id, sets); err != nil {
+			return err
+		}
 	}
 	var before []*publisher
 	for _, id := range a.Drop {

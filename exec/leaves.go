@@ -101,7 +101,16 @@ func (l *viewLeaf) tasks(v *vertex) []task {
 	add := func(b *changelog.Batch) { out = append(out, task{v: v, item: item{batch: narrowed(b, len(v.out))}}) }
 	if !l.loaded {
 		l.loaded, l.given = true, true
-		if s := l.snapshot; s != nil { // one task, so that the rows are never all in memory twice
+		if s := l.snapshot; s != nil && l.once && l.op.Lookup != nil && s.Indexed(l.op.Lookup.Cols) {
+			l.snapshot = nil
+			out = append(out, task{v: v, run: func(w *worker) error {
+				b, err := lookUp(s, l.op.Lookup)
+				if err == nil && b.N > 0 {
+					v.emits[w.id](narrowed(b, len(v.out)))
+				}
+				return err
+			}})
+		} else if s != nil { // one task, so that the rows are never all in memory twice
 			l.snapshot = nil
 			out = append(out, task{v: v, run: func(w *worker) error {
 				return s.Scan(viewBatch, func(b *changelog.Batch) error {

@@ -27,7 +27,7 @@ func RunOnce(ctx context.Context, cfg Config, root *planner.Node, snapshots map[
 		case *planner.Scan:
 			scans = true
 		case *planner.ViewScan:
-			if s := snapshots[op.Object]; s != nil {
+			if s := snapshots[op.Object]; s != nil && op.Lookup == nil {
 				held += s.Rows()
 			}
 		}

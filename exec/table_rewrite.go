@@ -17,7 +17,8 @@ type TableRewrite struct {
 	Object planner.ObjectID
 	Root   *planner.Node // keeps the new version
 	// Rows gives the new version of rows, one for each, with the weights as they are.
-	Rows func(*changelog.Batch) (*changelog.Batch, error)
+	Rows    func(*changelog.Batch) (*changelog.Batch, error)
+	Indexes [][]int // of the new version
 	// From says for each new column which old one it is, or -1.
 	From []int
 }
@@ -40,6 +41,9 @@ func (e *Engine) rewrite(r TableRewrite) (*rewritten, error) {
 	op := r.Root.Op.(*planner.Materialize)
 	out.view = state.NewView(e.meta.NextTable, op.Name, r.Root.Schema, op.Key)
 	e.meta.NextTable++
+	if err := out.view.SetIndexes(r.Indexes); err != nil {
+		return nil, err
+	}
 	err := old.view.Pin().Scan(viewBatch, func(b *changelog.Batch) error {
 		rows, err := r.Rows(b)
 		if err != nil {

@@ -130,7 +130,7 @@ func (a *tableAlteration) find(id sql.Ident) (int, error) {
 
 // unused refuses what would change columns under views that read the table.
 func (a *tableAlteration) unused(sp types.Span, what string) error {
-	deps := a.p.Catalog.Dependents(a.o.ID)
+	deps := slices.DeleteFunc(a.p.Catalog.Dependents(a.o.ID), func(d *Object) bool { return d.Index != nil })
 	if len(deps) == 0 {
 		return nil
 	}

@@ -36,6 +36,14 @@ func (p *Planner) PlanDrop(stmt *sql.Drop) (*Dropped, error) {
 				out.Notices = append(out.Notices, Notice{Msg: types.Errorf("", "%q does not exist, skipping", name).Msg, Span: name.Span()})
 				continue
 			}
+			if e, ok := err.(*types.Error); ok {
+				c := *e
+				c.Msg = types.Errorf("", "%s %q does not exist", kinds[0], objectName(name)).Msg
+				if kinds[0] == KindIndex {
+					c.Code = types.CodeUndefinedObject
+				}
+				return nil, &c
+			}
 			return nil, err
 		}
 		if o.Kind != kinds[0] {

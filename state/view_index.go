@@ -306,8 +306,8 @@ func (s *Snapshot) Indexed(cols []int) bool {
 	return slices.Equal(cols, s.key) || slices.ContainsFunc(s.indexes, func(x indexSnapshot) bool { return slices.Equal(x.cols, cols) })
 }
 
-// Find finds rows by columns that are the key or indexed (see Indexed): values are n values of each of cols, of the columns' types.
-// It returns all rows that have one of them, each once, and perhaps a few that do not: callers compare.
+// Find finds rows by the values of columns: values are n of each of cols, of the columns' types. It returns all rows that have one of
+// them, each once, and perhaps others: callers compare. Where the columns are not indexed (see Indexed) it returns all rows.
 func (s *Snapshot) Find(cols []int, values []arrow.Array, n int) (*changelog.Batch, error) {
 	if slices.Equal(cols, s.key) {
 		rows, _, err := s.Get(values, n)
@@ -339,5 +339,7 @@ func (s *Snapshot) Find(cols []int, values []arrow.Array, n int) (*changelog.Bat
 		}
 		return out.batch(), failed
 	}
-	panic("state: Find by columns that are not indexed")
+	var all []*changelog.Batch
+	err := s.Scan(32<<10, func(b *changelog.Batch) error { all = append(all, b); return nil })
+	return changelog.Concat(s.schema, all), err
 }
