@@ -102,7 +102,12 @@ func (p *parser) argumentValue() Expr {
 	if p.isAny("select", "with") {
 		p.unexpectedHint("an expression", "put the query in parentheses of its own")
 	}
-	return p.expr()
+	start := p.start()
+	x := p.expr()
+	if ref, ok := x.(*ColumnRef); ok && p.is("partition", "by") { // the word TABLE is left out
+		return p.tableArgKeys(start, &TableArg{Name: &Name{At: ref.At, Parts: ref.Parts}})
+	}
+	return x
 }
 
 // tableArg reads TABLE t or TABLE (query), with PARTITION BY and ORDER BY.
@@ -121,6 +126,11 @@ func (p *parser) tableArg() Expr {
 	} else {
 		x.Name = p.name("a table")
 	}
+	return p.tableArgKeys(start, x)
+}
+
+// tableArgKeys reads what may follow the table.
+func (p *parser) tableArgKeys(start int, x *TableArg) Expr {
 	if p.accept("partition", "by") {
 		if p.is("(") {
 			x.PartitionBy = parenList(p, p.expr)
