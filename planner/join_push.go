@@ -22,6 +22,8 @@ func (p *filterPusher) join(n *Node, op *Join, preds []expr.Expr) *Node {
 	}
 	for _, e := range preds {
 		switch {
+		case readsClock(e) && side(e, width) == onBoth: // a join does not change as time passes; a filter above does
+			above = append(above, e)
 		case op.Kind == InnerJoin:
 			on = append(on, e)
 		case op.Kind != FullJoin && (op.Kind.leftOnly() || side(e, width)&onRight == 0):
@@ -35,7 +37,9 @@ func (p *filterPusher) join(n *Node, op *Join, preds []expr.Expr) *Node {
 	for _, e := range on {
 		s := side(e, width)
 		switch {
-		case !p.movable(e) && !p.clockFilter(e, n):
+		case op.Kind != InnerJoin && op.Kind != FullJoin && s == onRight && readsClock(e) && !volatile(p.r.reg, e):
+			right = append(right, e) // there it follows the clock; for all rows, also where it can fail
+		case !p.movable(e) && !(p.timely(e) && s != onBoth):
 			stay = append(stay, e)
 		case symmetric && s&onRight == 0:
 			left = append(left, e)
@@ -52,6 +56,10 @@ func (p *filterPusher) join(n *Node, op *Join, preds []expr.Expr) *Node {
 			left = append(left, p.implied(right, pairs, width, false)...)
 		}
 		right = append(right, fromLeft...)
+		right = append(right, p.impliedBySides(stay, width, onRight)...)
+		if symmetric {
+			left = append(left, p.impliedBySides(stay, width, onLeft)...)
+		}
 	}
 	for i, e := range right {
 		right[i] = shiftExpr(e, -width)
@@ -60,12 +68,6 @@ func (p *filterPusher) join(n *Node, op *Join, preds []expr.Expr) *Node {
 	c := *op
 	c.On = conjunction(distinctExprs(stay))
 	return p.above(newNode(&c, joinSchema(op.Kind, l.Schema, r.Schema), l, r), above)
-}
-
-// clockFilter reports whether a part of a join's condition is a filter of one input by the current time, which changes the rows of that
-// input as time passes. What can fail in it is the same for all rows.
-func (p *filterPusher) clockFilter(e expr.Expr, n *Node) bool {
-	return p.timely(e) && side(e, len(n.Inputs[0].Schema)) != onBoth
 }
 
 // equalPairs returns pairs of columns, over left ++ right columns, that are equal in what a join matches, by its condition, its keys and its

@@ -123,7 +123,7 @@ func (p *filterPusher) step(n *Node, preds []expr.Expr) *Node {
 				stay = append(stay, c)
 			}
 		}
-		in := p.push(n.in(), append(move, down...))
+		in := p.push(n.in(), distinctExprs(append(move, down...)))
 		if p.users[n.in()] <= 1 {
 			in, stay = p.intoJoin(in, stay)
 		}

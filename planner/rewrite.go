@@ -33,7 +33,7 @@ func (b *binder) optimize(root *Node, em emission) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	root = r.foldConstants(root)
+	root = r.factorConditions(r.foldConstants(root))
 	root = r.pushFilters(r.simplifyOuterJoins(root))
 	root = r.orderJoins(r.mergeProjects(root))
 	if root, err = r.temporalFilters(root); err != nil {
