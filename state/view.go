@@ -172,10 +172,13 @@ func (v *View) Update(batches ...*changelog.Batch) error {
 				continue
 			}
 			v.codec.reset(b.Cols)
+			for _, x := range v.indexes {
+				x.reset(b.Cols)
+			}
 			var err error
 			b.Each(func(row int) {
 				if w := b.Weight(row); err == nil && w != 0 && (w < 0) == deletions {
-					err = v.add(b.Cols, row, w)
+					err = v.add(row, w)
 				}
 			})
 			if err != nil {
@@ -187,7 +190,7 @@ func (v *View) Update(batches ...*changelog.Batch) error {
 }
 
 // add changes the number of one row by w.
-func (v *View) add(cols []arrow.Array, row int, w int64) error {
+func (v *View) add(row int, w int64) error {
 	v.keyBuf = v.codec.keyEnc.Append(v.keyBuf[:0], row)
 	v.restBuf = v.codec.appendRest(v.restBuf[:0], row)
 	hash := uint32(changelog.HashBytes(v.keyBuf))
@@ -198,7 +201,7 @@ func (v *View) add(cols []arrow.Array, row int, w int64) error {
 		}
 		slot := v.put(hash, v.keyBuf, v.restBuf, w)
 		for _, x := range v.indexes {
-			x.enter(cols, row, slot, v.pins)
+			x.enter(row, slot, v.pins)
 		}
 		return nil
 	}
@@ -221,7 +224,7 @@ func (v *View) add(cols []arrow.Array, row int, w int64) error {
 		v.gone.end()
 		v.remove(hash, slot)
 		for _, x := range v.indexes {
-			x.leave(cols, row, slot, v.pins)
+			x.leave(row, slot, v.pins)
 		}
 		return nil
 	}

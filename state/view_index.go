@@ -10,12 +10,14 @@ import (
 	"github.com/streamsql/streamsql/types"
 )
 
-// ViewIndex finds the rows of a view by columns that are not its key: a hash of the columns leads to the slots of all rows that have it.
+// viewIndex finds the rows of a view by columns that are not its key: a hash of the columns leads to the slots of all rows that have it.
 // It lives in memory alone and is made anew when the view is loaded. Rows with a NULL in one of the columns are not in it. Like the
 // view's pages its parts are copied before they change after a Pin.
 type viewIndex struct {
 	cols  []int
 	enc   *changelog.Encoder
+	rows  []arrow.Array // of the batch at hand
+	buf   []byte
 	tags  index // tag: number of its bucket
 	pages []*bucketPage
 	n     uint32   // buckets given out so far
@@ -78,63 +80,64 @@ func (v *View) SetIndexes(sets [][]int) error {
 	if len(fresh) == 0 {
 		return nil
 	}
-	decoder := newRowDecoder(v.schema, v.codec)
+	scratch := newScratch(v.codec)
+	var out []array.Builder
+	var slots []uint32
+	flush := func() {
+		cols := make([]arrow.Array, len(out))
+		for i, b := range out {
+			cols[i] = b.NewArray()
+		}
+		for _, x := range fresh {
+			x.reset(cols)
+			for row, slot := range slots {
+				x.enter(row, slot, v.pins)
+			}
+		}
+		out, slots = nil, nil
+	}
 	for slot := range v.n {
 		p, at := v.page(slot)
 		if p.weights[at] == 0 {
 			continue
 		}
-		cols, err := decoder.row(p.key(at), p.rest(at))
-		if err != nil {
+		if out == nil {
+			for _, f := range v.schema {
+				out = append(out, changelog.NewBuilder(f.Type))
+			}
+		}
+		if err := v.codec.decode(p.key(at), p.rest(at), out, scratch.key, scratch.rest); err != nil {
 			return err
 		}
-		for _, x := range fresh {
-			x.enter(cols, 0, slot, v.pins)
+		if slots = append(slots, slot); len(slots) == 4096 {
+			flush()
 		}
+	}
+	if out != nil {
+		flush()
 	}
 	return nil
 }
 
-// rowDecoder decodes one row at a time.
-type rowDecoder struct {
-	codec   *viewCodec
-	scratch viewScratch
-	out     []array.Builder
-}
-
-func newRowDecoder(schema types.Schema, codec *viewCodec) *rowDecoder {
-	d := &rowDecoder{codec: codec, scratch: newScratch(codec)}
-	for _, f := range schema {
-		d.out = append(d.out, changelog.NewBuilder(f.Type))
-	}
-	return d
-}
-
-func (d *rowDecoder) row(key, rest []byte) ([]arrow.Array, error) {
-	if err := d.codec.decode(key, rest, d.out, d.scratch.key, d.scratch.rest); err != nil {
-		return nil, err
-	}
-	cols := make([]arrow.Array, len(d.out))
-	for i, b := range d.out {
-		cols[i] = b.NewArray()
-	}
-	return cols, nil
+// reset gives the index the rows that come or go next.
+func (x *viewIndex) reset(cols []arrow.Array) {
+	x.rows = pick(cols, x.cols)
+	x.enc.Reset(x.rows)
 }
 
 // tag hashes a row's columns; ok is false if one is NULL.
-func (x *viewIndex) tag(cols []arrow.Array, row int) (tag uint32, ok bool) {
-	picked := pick(cols, x.cols)
-	for _, c := range picked {
+func (x *viewIndex) tag(row int) (tag uint32, ok bool) {
+	for _, c := range x.rows {
 		if c.IsNull(row) {
 			return 0, false
 		}
 	}
-	x.enc.Reset(picked)
-	return uint32(changelog.HashBytes(x.enc.Append(nil, row))), true
+	x.buf = x.enc.Append(x.buf[:0], row)
+	return uint32(changelog.HashBytes(x.buf)), true
 }
 
-func (x *viewIndex) enter(cols []arrow.Array, row int, slot uint32, pin uint64) {
-	tag, ok := x.tag(cols, row)
+func (x *viewIndex) enter(row int, slot uint32, pin uint64) {
+	tag, ok := x.tag(row)
 	if !ok {
 		return
 	}
@@ -156,8 +159,8 @@ func (x *viewIndex) enter(cols []arrow.Array, row int, slot uint32, pin uint64) 
 	x.own(number, pin).add(slot, pin)
 }
 
-func (x *viewIndex) leave(cols []arrow.Array, row int, slot uint32, pin uint64) {
-	tag, ok := x.tag(cols, row)
+func (x *viewIndex) leave(row int, slot uint32, pin uint64) {
+	tag, ok := x.tag(row)
 	if !ok {
 		return
 	}
