@@ -285,9 +285,11 @@ func windowArguments(name string, args []expr.Expr) ([]expr.Expr, types.Type, er
 			common = types.TextType
 		}
 		for _, i := range []int{0, 2} {
-			if args[i], err = expr.Cast(args[i], common.Base(), expr.Implicit); err != nil {
+			e, err := expr.Cast(args[i], common.Base(), expr.Implicit)
+			if err != nil {
 				return nil, types.Type{}, at(err, args[i].Span())
 			}
+			args[i] = e
 		}
 	}
 	if args[0].Type().Kind == types.Unknown {

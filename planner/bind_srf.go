@@ -225,6 +225,9 @@ func (b *binder) tableFunction(x *sql.TableFunc) (*fromItem, error) {
 	if call.Over != nil {
 		return nil, types.Errorf(types.CodeWindowing, "window functions are not allowed in functions in FROM").At(call.Span())
 	}
+	if onlyOver(name) {
+		return nil, types.Errorf(types.CodeWrongObjectType, "window function %s requires an OVER clause", name).At(call.Span())
+	}
 	if !expr.IsTableFunction(name) && !b.reg.HasFunction(name) {
 		return nil, unknownTableFunction(name, call.Name.Span())
 	}

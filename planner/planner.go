@@ -73,6 +73,7 @@ func (p *Planner) PlanQuery(q *sql.Query) (*QueryPlan, error) {
 			plan.Order, plan.Limit, plan.Offset = rel.order, rel.limit, rel.offset
 		case rel.isLimited():
 			rel = rel.limited()
+		case len(rel.order) == 0: // LIMIT ALL
 		case rel.firsts:
 			rel = visiblePart(rel)
 			b.notice(rel.ordered, "read a materialized view with ORDER BY", "the changes of a continuous query have no order: ORDER BY chooses the rows of DISTINCT ON only")
