@@ -3,12 +3,13 @@ package state
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 )
 
 // btree sorts slots by their keys. Nodes lie in chunks without pointers and are numbered.
 //
 // A leaf lists slots in the order of their keys. An inner node lists children and, for each, the slot of the smallest row under it; so no
-// separator outlives its row. Beside every slot stand the first 8 bytes of its key, which decide most comparisons.
+// separator outlives its row. Beside every slot stands the start of its key as a number (prefixOf), which decides most comparisons.
 //
 // Invariants: no node but an empty root is empty; all leaves are at one depth and doubly linked in order.
 type btree struct {
@@ -63,12 +64,19 @@ func (t *btree) newNode() uint32 {
 	return uint32(n << chunkBits)
 }
 
+// prefixOf returns a number that orders keys as far as it differs: of keys that begin with a value that is not NULL (changelog.Encoder
+// marks it with 1) the 8 bytes behind the mark, so that it holds all of a bigint or timestamp.
 func prefixOf(key []byte) uint64 {
-	if len(key) >= 8 {
-		return binary.BigEndian.Uint64(key)
+	switch {
+	case len(key) == 0 || key[0] == 0:
+		return 0
+	case key[0] > 1:
+		return math.MaxUint64
+	case len(key) > 8:
+		return binary.BigEndian.Uint64(key[1:])
 	}
 	var b [8]byte
-	copy(b[:], key)
+	copy(b[:], key[1:])
 	return binary.BigEndian.Uint64(b[:])
 }
 
