@@ -99,6 +99,8 @@ func Lower(n *planner.Node, env *Env) (*Lowered, error) {
 		return lowerJoin(n, op, env)
 	case *planner.TemporalJoin:
 		return lowerTemporalJoin(n, op, env)
+	case *planner.AsofJoin:
+		return lowerAsofJoin(n, op, env)
 	}
 	return nil, types.NotSupported(types.Span{}, "operator %T", n.Op)
 }
@@ -135,6 +137,8 @@ func Distributions(n *planner.Node) []Distribution {
 	case *planner.Join:
 		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
 	case *planner.TemporalJoin:
+		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
+	case *planner.AsofJoin:
 		dists[0], dists[1] = byKeys(op.LeftKeys), byKeys(op.RightKeys)
 	case *planner.TopN:
 		dists[0] = byKeys(partitionFirst(op.Partition, op.Close))
