@@ -86,7 +86,7 @@ func (s *Session) execute(ctx context.Context, stmt sql.Statement, args []any) (
 	case *sql.Alter:
 		r, err = s.alter(ctx, p, x)
 	case *sql.Explain:
-		r, err = s.explain(p, x)
+		r, err = s.explain(ctx, p, x)
 	case *sql.Show:
 		r, err = s.show(p, x)
 	case *sql.Describe:

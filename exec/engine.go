@@ -47,6 +47,8 @@ type Config struct {
 
 	// Check puts a checker behind every operator, which is slow and holds all rows: for tests.
 	Check bool
+	// Picture gets the statistics of a RunOnce at its end; nil: nobody.
+	Picture func(Stats)
 	// OnJob is told when a job ends or fails, from a goroutine of the engine; nil: nobody.
 	OnJob func(id JobID, s JobState, err error)
 }

@@ -80,6 +80,9 @@ func RunOnce(ctx context.Context, cfg Config, root *planner.Node, snapshots map[
 	if job.err != nil {
 		return nil, plain(job.err)
 	}
+	if cfg.Picture != nil {
+		cfg.Picture(e.picture())
+	}
 	var out []*changelog.Batch
 	for _, c := range sub.queue {
 		out = append(out, c.Batches...)

@@ -85,7 +85,7 @@ func FormatDiff(changes []OpChange) string {
 func stateful(op Op) bool {
 	switch op.(type) {
 	case *Scan, *Watermark, *SessionExpand, *Aggregate, *WindowAggregate, *EmitEvery, *Materialize, *Sink,
-		*Join, *TemporalJoin, *AsofJoin:
+		*Join, *TemporalJoin, *AsofJoin, *Over, *TopN, *TemporalFilter:
 		return true
 	}
 	return false

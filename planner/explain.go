@@ -15,6 +15,8 @@ type ExplainOptions struct {
 	Properties   bool // append-only, keys, watermarks, what grows
 	IDs          bool // of operators
 	Types        bool // of the columns
+	// Note returns what else is said of a node, a line each; nil: nothing.
+	Note func(n *Node) []string
 }
 
 // Explain prints a plan as a tree, a node per line, inputs indented below. A subplan that is used twice is printed once and then
@@ -68,6 +70,11 @@ func (e *explainer) print(n *Node, depth int) {
 	}
 	if e.opts.Properties {
 		fmt.Fprintf(&e.out, "%s    %s\n", indent, propsText(n))
+	}
+	if e.opts.Note != nil {
+		for _, line := range e.opts.Note(n) {
+			fmt.Fprintf(&e.out, "%s    %s\n", indent, line)
+		}
 	}
 	for _, in := range n.Inputs {
 		e.print(in, depth+1)
