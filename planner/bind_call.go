@@ -217,6 +217,10 @@ func checkWithinGroup(name string, fn *expr.Aggregate, x *sql.FuncCall) error {
 
 // withinGroup returns the arguments of an ordered-set aggregate (the value that it orders by, then those in parentheses) and its order.
 func (b *exprBinder) withinGroup(x *sql.FuncCall, args []expr.Expr) ([]expr.Expr, []sql.OrderItem, error) {
+	name := strings.ToLower(x.Name.Last().Name)
+	if !slices.ContainsFunc(b.reg.Aggregates(), func(a *expr.Aggregate) bool { return a.Name == name && a.WithinGroup }) {
+		return nil, nil, checkWithinGroup(name, &expr.Aggregate{}, x)
+	}
 	switch {
 	case len(x.WithinGroup) != 1:
 		return nil, nil, types.Errorf(types.CodeUndefinedFunction, "WITHIN GROUP wants one expression to order by, not %d", len(x.WithinGroup)).At(x.Span())
