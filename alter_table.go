@@ -97,6 +97,9 @@ func (s *Session) alterTable(ctx context.Context, o *planner.Object, action sql.
 			return nil, err
 		}
 	}
+	if s.doing != "" {
+		altered.Catalog = altered.Catalog.WithDone(planner.DoneStatement{Text: s.doing, Table: o.ID})
+	}
 	return said, db.changeCatalog(ctx, altered.Catalog, change)
 }
 

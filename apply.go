@@ -62,11 +62,11 @@ func (s *Session) apply(ctx context.Context, stmts []sql.Statement, migrate, bes
 	db := s.db
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
-	defs, err := definitions(stmts)
+	before := db.Catalog()
+	defs, err := definitions(stmts, before)
 	if err != nil {
 		return nil, err
 	}
-	before := db.Catalog()
 	stale := differing(before, defs, beside)
 	catalog := before
 	var drop []*planner.Object
@@ -156,8 +156,17 @@ func userObjects(c *planner.Catalog) []*planner.Object {
 }
 
 // definitions returns the CREATE statements, and the INSERTs, which are sinks.
-func definitions(stmts []sql.Statement) ([]definition, error) {
+func definitions(stmts []sql.Statement, c *planner.Catalog) ([]definition, error) {
 	var defs []definition
+	kept := map[string]bool{} // tables that INSERT writes to at once
+	for _, o := range c.Objects() {
+		kept[o.Name] = o.Table != nil
+	}
+	for _, stmt := range stmts {
+		if x, ok := stmt.(*sql.CreateTable); ok {
+			kept[x.Name.Last().Name] = !external(x)
+		}
+	}
 	for _, stmt := range stmts {
 		d := definition{stmt: stmt, text: sql.Format(stmt)}
 		switch x := stmt.(type) {
@@ -169,7 +178,12 @@ func definitions(stmts []sql.Statement) ([]definition, error) {
 			d.name = x.Name.Last().Name
 		case *sql.CreateSink:
 			d.name = x.Name.Last().Name
+		case *sql.CreateIndex:
+			d.name = indexNameOf(x)
 		case *sql.Insert:
+			if kept[x.Table.Name.Last().Name] {
+				continue
+			}
 			d.name = "insert_into_" + x.Table.Name.Last().Name // as the planner names it
 		default:
 			continue
@@ -185,15 +199,36 @@ func definitions(stmts []sql.Statement) ([]definition, error) {
 	return defs, nil
 }
 
+// indexNameOf is the name of an index: what CREATE INDEX gives it, else what PostgreSQL would.
+func indexNameOf(x *sql.CreateIndex) string {
+	if x.Name != nil {
+		return x.Name.Last().Name
+	}
+	name := x.Table.Last().Name
+	for _, k := range x.Keys {
+		if ref, ok := k.X.(*sql.ColumnRef); ok {
+			name += "_" + ref.Parts[len(ref.Parts)-1].Name
+		}
+	}
+	return name + "_idx"
+}
+
 // differing returns the objects of the catalog that a script does not define as they are; beside: of those that it names.
 func differing(c *planner.Catalog, defs []definition, beside bool) []*planner.Object {
 	var stale []*planner.Object
 	for _, o := range userObjects(c) {
+		if o.Index != nil && o.Index.Constraint { // comes and goes with its table
+			continue
+		}
 		i := slices.IndexFunc(defs, func(d definition) bool { return d.name == o.Name })
 		if i < 0 && beside {
 			continue
 		}
-		if i < 0 || defs[i].text != canonical(o.Text) {
+		text := o.Text
+		if o.Declared != "" {
+			text = o.Declared
+		}
+		if i < 0 || defs[i].text != canonical(text) {
 			stale = append(stale, o)
 		}
 	}

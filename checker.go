@@ -60,8 +60,14 @@ func (c *Checker) statement(stmt sql.Statement) []Diagnostic {
 		}
 	case *sql.Set:
 		err = c.session.checkSet(x)
-	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
-		if defs, err := definitions([]sql.Statement{stmt}); err == nil && len(defs) > 0 {
+	case *sql.Update, *sql.Delete:
+		_, err = p.PlanDML(stmt)
+	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex, *sql.Insert:
+		if insert, ok := stmt.(*sql.Insert); ok && p.IsKeptTable(insert.Table.Name) {
+			_, err = p.PlanDML(stmt)
+			break
+		}
+		if defs, err := definitions([]sql.Statement{stmt}, p.Catalog); err == nil && len(defs) > 0 {
 			name = defs[0].name
 		}
 		var created *planner.Created
@@ -152,7 +158,10 @@ func (c *Checker) Explain(stmts []sql.Statement, o ExplainOptions) ([]Explained,
 			if err := c.session.checkSet(x); err != nil {
 				return nil, located(err, stmt)
 			}
-		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
+		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex, *sql.Insert:
+			if insert, ok := stmt.(*sql.Insert); ok && p.IsKeptTable(insert.Table.Name) {
+				continue
+			}
 			created, err := planCreation(p, c.session.db.connectors, stmt)
 			if err != nil {
 				return nil, located(err, stmt)

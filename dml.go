@@ -577,11 +577,12 @@ func (s *Session) truncate(ctx context.Context, p *planner.Planner, stmt *sql.Tr
 		writes = append(writes, w)
 	}
 	if s.tx == nil {
-		writes = slices.DeleteFunc(writes, func(w exec.TableWrite) bool { return len(w.Batches) == 0 })
-		if len(writes) > 0 {
-			_, err = s.db.engine.Write(ctx, writes)
+		var done []planner.DoneStatement
+		if s.doing != "" && len(writes) > 0 {
+			done = append(done, planner.DoneStatement{Text: s.doing, Table: writes[0].Object})
 		}
-		return Result{Tag: "TRUNCATE TABLE"}, err
+		writes = slices.DeleteFunc(writes, func(w exec.TableWrite) bool { return len(w.Batches) == 0 })
+		return Result{Tag: "TRUNCATE TABLE"}, s.writeTables(ctx, writes, done...)
 	}
 	for _, w := range writes {
 		if err := s.write(ctx, p.Catalog.Object(w.Object), w.Batches, nil); err != nil {

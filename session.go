@@ -23,6 +23,8 @@ type Session struct {
 	settings planner.Settings
 	set      map[string]string // as SHOW prints them
 	tx       *transaction      // changed under run and mu; nil: none
+	ran      map[string]int    // how often ExecOnce was asked for a statement
+	doing    string            // the statement that ExecOnce runs; empty: none
 	client   Client
 	does     activity // guarded by mu
 

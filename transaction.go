@@ -37,6 +37,7 @@ type transaction struct {
 	locked   bool  // it holds the write lock
 	readOnly bool
 	tables   map[planner.ObjectID]*tableChanges
+	done     []planner.DoneStatement // of a script
 }
 
 // tableChanges are the uncommitted changes of one table.
@@ -167,12 +168,7 @@ func (s *Session) commit(ctx context.Context) (Result, error) {
 		}
 	}
 	slices.SortFunc(writes, func(a, b exec.TableWrite) int { return int(a.Object) - int(b.Object) })
-	if len(writes) > 0 {
-		if _, err := s.db.engine.Write(ctx, writes); err != nil {
-			return Result{}, err
-		}
-	}
-	return Result{Tag: "COMMIT"}, nil
+	return Result{Tag: "COMMIT"}, s.writeTables(ctx, writes, tx.done...)
 }
 
 // rollback discards the transaction.
@@ -205,12 +201,20 @@ func (s *Session) lockWriter(ctx context.Context) (unlock func(), err error) {
 
 // write makes changes of a table durable, or in a transaction keeps them until COMMIT.
 func (s *Session) write(ctx context.Context, o *planner.Object, batches []*changelog.Batch, counters map[int]int64) error {
-	if len(batches) == 0 {
-		return nil
+	var done []planner.DoneStatement
+	if s.doing != "" {
+		done = append(done, planner.DoneStatement{Text: s.doing, Table: o.ID})
+	}
+	var writes []exec.TableWrite
+	if len(batches) > 0 {
+		writes = append(writes, exec.TableWrite{Object: o.ID, Batches: batches, Counters: counters})
 	}
 	if s.tx == nil {
-		_, err := s.db.engine.Write(ctx, []exec.TableWrite{{Object: o.ID, Batches: batches, Counters: counters}})
-		return err
+		return s.writeTables(ctx, writes, done...)
+	}
+	s.tx.done = append(s.tx.done, done...)
+	if len(batches) == 0 {
+		return nil
 	}
 	t := s.tx.tables[o.ID]
 	if t == nil {

@@ -370,7 +370,7 @@ func (e *Engine) answerIdle() {
 		switch {
 		case j.state == JobFailed:
 			failed = errors.Join(failed, j.err)
-		case j.state != JobEnded:
+		case j.state != JobEnded && !e.atRest(j):
 			ended = false
 		}
 		if j.pub != nil { // a sink's failure that the driver has yet to be told of is an answer too: wait for it

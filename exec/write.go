@@ -186,3 +186,29 @@ func (e *Engine) Counters(ctx context.Context, table planner.ObjectID) (map[int]
 	})
 	return out, err
 }
+
+// atRest reports whether nothing but statements could change a job's result any more: its sources have ended, and what was written to the
+// tables that it reads is in it.
+func (e *Engine) atRest(j *job) bool {
+	if j.state != JobRunning {
+		return false
+	}
+	tables := false
+	for _, v := range e.run.g.vertices {
+		if v.jobs[j.id] == nil || v.leaf == nil {
+			continue
+		}
+		switch v.leaf.(type) {
+		case *tableLeaf, *viewLeaf: // the jobs of views are asked themselves
+			tables = true
+			if v.leaf.pending(v) {
+				return false
+			}
+		default:
+			if v.leaf.pending(v) || v.watermark != changelog.MaxWatermark {
+				return false
+			}
+		}
+	}
+	return tables
+}

@@ -19,6 +19,7 @@ type Catalog struct {
 	next   ObjectID
 	byName map[string]*Object
 	byID   map[ObjectID]*Object
+	done   []DoneStatement
 }
 
 // Object is one catalog object; exactly one of the pointers behind Kind is set.
@@ -28,6 +29,8 @@ type Object struct {
 	Kind ObjectKind
 	// Text is the statement that made the object, for SHOW CREATE.
 	Text string
+	// Declared is the statement of a table's CREATE if ALTER TABLE has changed it since, and Text with it.
+	Declared string
 	// Deps are the objects that this one's query reads, ascending.
 	Deps []ObjectID
 	// Paused: the object's query stands still until it is resumed.
@@ -217,6 +220,7 @@ func (c *Catalog) Drop(id ObjectID, cascade bool) (*Catalog, []*Object, error) {
 	for _, d := range dropped {
 		delete(n.byName, d.Name)
 		delete(n.byID, d.ID)
+		n.done = slices.DeleteFunc(slices.Clone(n.done), func(x DoneStatement) bool { return x.Table == d.ID })
 	}
 	return n, dropped, nil
 }
@@ -235,7 +239,7 @@ func (c *Catalog) Dependents(id ObjectID) []*Object {
 }
 
 func (c *Catalog) clone() *Catalog {
-	return &Catalog{next: c.next, byName: maps.Clone(c.byName), byID: maps.Clone(c.byID)}
+	return &Catalog{next: c.next, byName: maps.Clone(c.byName), byID: maps.Clone(c.byID), done: c.done}
 }
 
 // catalogRecord is the stored form of a catalog.
@@ -243,6 +247,7 @@ type catalogRecord struct {
 	Version int
 	Next    ObjectID
 	Objects []*Object
+	Done    []DoneStatement
 }
 
 const catalogVersion = 1
@@ -250,7 +255,7 @@ const catalogVersion = 1
 // Encode returns the stored form of the user's objects; DecodeCatalog reads it.
 func (c *Catalog) Encode() ([]byte, error) {
 	registerGob()
-	rec := catalogRecord{Version: catalogVersion, Next: c.next}
+	rec := catalogRecord{Version: catalogVersion, Next: c.next, Done: c.done}
 	for _, o := range c.Objects() {
 		if o.Kind != KindSystem {
 			rec.Objects = append(rec.Objects, o)
@@ -282,6 +287,6 @@ func DecodeCatalog(data []byte) (*Catalog, error) {
 		}
 		c.byName[o.Name], c.byID[o.ID] = o, o
 	}
-	c.next = max(rec.Next, FirstUserID)
+	c.next, c.done = max(rec.Next, FirstUserID), rec.Done
 	return c, nil
 }

@@ -74,6 +74,9 @@ type tableAlteration struct {
 func (a *tableAlteration) finished() error {
 	next := *a.o
 	next.Table = a.t
+	if next.Declared == "" {
+		next.Declared = next.Text
+	}
 	root, err := a.finish(tablePlan(a.o.ID, a.o.Name, a.t))
 	if err != nil {
 		return err

@@ -183,14 +183,25 @@ func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s
 	}
 	for _, stmt := range s.statements() {
 		file := s.fileOf(stmt)
+		creates := false
 		switch stmt.(type) {
-		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.Insert:
+		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex, *sql.Insert:
+			creates = true
 			if err := apply(); err != nil {
 				return renderIn(stderr, s, err)
 			}
+		}
+		once := session.OnceOnly(stmt)
+		if creates && !once {
 			continue
 		}
-		result, err := session.ExecStatement(ctx, stmt, file.text)
+		var result streamsql.Result
+		var err error
+		if once {
+			result, _, err = session.ExecOnce(ctx, stmt, file.text)
+		} else {
+			result, err = session.ExecStatement(ctx, stmt, file.text)
+		}
 		if err == nil && result.Rows != nil {
 			printNotices(stderr, result.Notices)
 			p.start()
