@@ -74,6 +74,9 @@ func lowerTopN(n *planner.Node, op *planner.TopN, env *Env) (*Lowered, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.Props.AppendOnly && isFirst(op, layout) {
+		return closing.lower(&topFirst{plan: op, env: env, layout: layout}, n, layout.partition), nil
+	}
 	t := &topN{plan: op, env: env, layout: layout, appendOnly: in.Props.AppendOnly, end: -1, closing: closing}
 	if op.Limit >= 0 {
 		t.end = op.Offset + op.Limit

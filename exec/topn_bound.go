@@ -224,10 +224,11 @@ func (m *boundMover) forward() bool {
 			c.Next()
 		}
 	default:
-		after := prefixEnd(nil, m.key)
+		after := prefixEnd(m.t.walk, m.key)
 		if after == nil {
 			return false
 		}
+		m.t.walk = after
 		c = m.t.rows.Seek(after)
 	}
 	for ; c.HasPrefix(m.t.prefix); c.Next() {

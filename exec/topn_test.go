@@ -273,6 +273,15 @@ func closedRows(closing *planner.Closing, epochs []testEpoch, kept []testRow) (r
 	return rows
 }
 
+// Rows that are their partition are the first of it once.
+func TestTopNOfWholeRows(t *testing.T) {
+	in := schemaOf("k", types.Int4Type, "s", types.TextType)
+	op := &planner.TopN{Partition: []int{0, 1}, Limit: 1, Closing: noClosing}
+	c := &opCase{node: topNode(inputNode(in, true), op), epochs: []testEpoch{{rows: []testRow{ins(int64(1), "a"), ins(int64(1), "a")}},
+		{rows: []testRow{ins(int64(1), "a"), ins(int64(1), "b")}}}}
+	checkRuns(t, nil, c, func(epochs []testEpoch) bag { return refTopN(c.node, op, allRows(epochs)) }, 0)
+}
+
 // Of an append-only input only the rows that are among the first are kept, however many come.
 func TestTopNStateIsBounded(t *testing.T) {
 	in := schemaOf("k", types.Int4Type, "v", types.Int8Type)
