@@ -90,15 +90,15 @@ func (s *scope) relation(qualifier []sql.Ident) (int, error) {
 	if found >= 0 {
 		return found, nil
 	}
+	if slices.Contains(s.apart, name) {
+		return 0, types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table %q", name).At(sp).
+			WithHint("there is an entry for table %q, but it cannot be referenced from this part of the query", name)
+	}
 	for _, r := range s.rels {
 		if r.hidden == full {
 			return 0, types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table %q", name).At(sp).
 				WithHint("perhaps you meant to reference the table alias %q", r.name)
 		}
-	}
-	if slices.Contains(s.apart, name) {
-		return 0, types.Errorf(types.CodeUndefinedTable, "invalid reference to FROM-clause entry for table %q", name).At(sp).
-			WithHint("there is an entry for table %q, but it cannot be referenced from this part of the query", name)
 	}
 	err := types.Errorf(types.CodeUndefinedTable, "missing FROM-clause entry for table %q", name).At(sp)
 	if near := types.Nearest(name, names); near != "" {
