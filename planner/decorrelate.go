@@ -277,15 +277,49 @@ func (d *decorrelator) lateral(n *Node, op *Apply) *Node {
 		return renamed(d.apply(op.Kind, left, right, op.Args, op.On), n.Schema)
 	}
 	if op.Kind != InnerJoin {
-		d.fail(types.NotSupported(spanOfSubquery(n), "a subquery in the condition of LEFT JOIN LATERAL"))
-		return n
+		matching, args := d.matching(left, right, op.On, op.Args)
+		return renamed(d.apply(op.Kind, left, matching, args, nil), n.Schema)
 	}
 	pairs := renamed(d.apply(InnerJoin, left, right, op.Args, nil), n.Schema)
 	return d.one(newFilter(pairs, op.On, DeadLetter))
 }
 
+// matching filters the right side of a join by the join's condition, for a row of the left side around it: the left columns become
+// outer references behind those of args.
+func (d *decorrelator) matching(left, right *Node, on expr.Expr, args []expr.Expr) (*Node, []expr.Expr) {
+	width := len(left.Schema)
+	args = slices.Clone(args)
+	pred := mapExpr(on, func(x expr.Expr) (expr.Expr, bool) {
+		c, ok := x.(*expr.Column)
+		if !ok {
+			return nil, false
+		}
+		if c.Index >= width {
+			return shifted(c, -width), true
+		}
+		i := slices.IndexFunc(args, func(a expr.Expr) bool { return sameExpr(a, c) })
+		if i < 0 {
+			i = len(args)
+			args = append(args, c)
+		}
+		return &expr.Outer{Base: c.Base, Index: i, Name: c.Name}, true
+	})
+	return d.one(newFilter(right, pred, DeadLetter)), args
+}
+
+// mixedSubquery returns a subquery in a join's condition that refers to both sides, or nil.
+func mixedSubquery(on expr.Expr, width int) expr.Expr {
+	var found expr.Expr
+	expr.Walk(on, func(x expr.Expr) {
+		if _, ok := x.(*expr.Subquery); ok && !readsOnly(x, func(c int) bool { return c < width }) && !readsOnly(x, func(c int) bool { return c >= width }) {
+			found = x
+		}
+	})
+	return found
+}
+
 // joinOn takes the subqueries of a join's condition apart: of an inner join they stand above it; of others each becomes a column of
-// the side that it refers to.
+// the side that it refers to. What refers to both sides makes the right side depend on the left one, as by LATERAL.
 func (d *decorrelator) joinOn(n *Node, op *Join) *Node {
 	width := len(n.Inputs[0].Schema)
 	if op.Kind == InnerJoin {
@@ -301,35 +335,28 @@ func (d *decorrelator) joinOn(n *Node, op *Join) *Node {
 		c.On = conjunction(on)
 		return d.one(newFilter(n.withOp(&c, n.Schema), conjunction(above), op.OnError))
 	}
+	if mixed := mixedSubquery(op.On, width); mixed != nil {
+		if op.Kind == FullJoin {
+			d.fail(types.NotSupported(mixed.Span(), "a subquery in ON of a FULL JOIN that refers to both sides"))
+			return n
+		}
+		matching, args := d.matching(n.Inputs[0], n.Inputs[1], op.On, nil)
+		return renamed(d.apply(op.Kind, n.Inputs[0], matching, args, nil), n.Schema)
+	}
 	const apart = 1 << 22 // where the columns of the right side begin while both sides grow
 	sides := [2]*lifting{d.lift(n.Inputs[0]), d.lift(n.Inputs[1])}
-	shift := func(e expr.Expr, by int) expr.Expr {
-		return mapExpr(e, func(x expr.Expr) (expr.Expr, bool) {
-			c, ok := x.(*expr.Column)
-			if !ok {
-				return nil, false
-			}
-			moved := *c
-			moved.Index += by
-			return &moved, true
-		})
-	}
 	on := mapExpr(op.On, func(x expr.Expr) (expr.Expr, bool) {
 		switch x := x.(type) {
 		case *expr.Column:
 			if x.Index >= width {
-				return shift(x, apart-width), true
+				return shifted(x, apart-width), true
 			}
 			return x, true
 		case *expr.Subquery:
-			switch {
-			case readsOnly(x, func(c int) bool { return c >= width }):
-				return shift(sides[1].expr(shift(x, -width), false), apart), true
-			case readsOnly(x, func(c int) bool { return c < width }):
-				return sides[0].expr(x, false), true
+			if readsOnly(x, func(c int) bool { return c >= width }) {
+				return shifted(sides[1].expr(shifted(x, -width), false), apart), true
 			}
-			d.fail(types.NotSupported(x.Span(), "a subquery in ON of an outer join that refers to both sides"))
-			return x, true
+			return sides[0].expr(x, false), true
 		}
 		return nil, false
 	})
