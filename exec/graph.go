@@ -52,6 +52,8 @@ type vertex struct {
 	restored bool
 	// active: this epoch reaches the vertex.
 	active bool
+	// leftAlone: only input 0 moves the watermark. A join with the right side as it is at the moment waits for nothing.
+	leftAlone bool
 	// dead: an error ended it; nothing goes in or out any more.
 	dead atomic.Bool
 
@@ -196,6 +198,9 @@ func (v *vertex) close() {
 func (v *vertex) inputWatermark(w int) changelog.Watermark {
 	wm := changelog.MaxWatermark
 	for _, e := range v.inputs {
+		if e.in > 0 && v.leftAlone {
+			continue
+		}
 		if e.kind == fused && e.from.level == v.level && e.from.ctxs != nil && e.from.wm == nil {
 			wm = min(wm, e.from.outWM[w])
 		} else {

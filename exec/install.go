@@ -222,6 +222,9 @@ func (in *installation) vertex(n *planner.Node, inputs []*vertex) (*vertex, erro
 	if len(inputs) > 0 {
 		v.in = inputs[0].out
 	}
+	if op, ok := n.Op.(*planner.TemporalJoin); ok {
+		v.leftAlone = op.LeftTime < 0
+	}
 	if err := in.make(v, inputs); err != nil {
 		return nil, fmt.Errorf("%s: %w", v.label, err)
 	}
