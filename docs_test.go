@@ -132,6 +132,8 @@ var specialForms = []entry{
 	{"coalesce(any, ...) → any", "the first argument that is not NULL; the others are not computed", "coalesce(NULL, 2)", "2"},
 	{"nullif(any, any) → any", "NULL if both are equal, else the first", "nullif(1, 1)", ""},
 	{"now() → timestamptz", "the time at which the epoch began: one value for all its rows; also current_timestamp, transaction_timestamp, statement_timestamp and clock_timestamp, and localtimestamp, current_date, current_time, localtime", "", ""},
+	{"if(boolean, any, any) → any", "the second argument if the first is true, else the third", "if(1 < 2, 'a', 'b')", "a"},
+	{"ifnull(any, any) → any", "the first argument unless it is NULL, else the second; also nvl", "ifnull(NULL, 2)", "2"},
 	{"pg_typeof(any) → text", "the name of the argument's type", "pg_typeof(1.5)", "numeric"},
 }
 
@@ -185,6 +187,12 @@ func (g *group) add(name string, operator bool, args []types.Type, result types.
 // callText writes a call of a function or operator.
 func callText(name string, operator bool, args []string, variadic bool) string {
 	switch {
+	case name == "[]":
+		return args[0] + "[" + args[1] + "]"
+	case name == "[:]":
+		return args[0] + "[" + args[1] + ":" + args[2] + "]"
+	case operator && (name == "any" || name == "all"):
+		return args[0] + " operator " + strings.ToUpper(name) + " (" + args[1] + ")"
 	case operator && len(args) == 1 && strings.HasPrefix(name, "is "):
 		return args[0] + " " + strings.ToUpper(name)
 	case operator && len(args) == 1:
@@ -266,7 +274,20 @@ func functionPage() string {
 			g.forms = []form{{text: "count(*) → bigint", types: []string{""}}}
 			continue
 		}
+		if a.WithinGroup {
+			var direct []string
+			for _, t := range a.Args[1:] {
+				direct = append(direct, typeName(t))
+			}
+			text := a.Name + "(" + strings.Join(direct, ", ") + ") WITHIN GROUP (ORDER BY " + typeName(a.Args[0]) + ") → " + typeName(a.Result)
+			g.forms = append(g.forms, form{text: text, types: []string{""}})
+			continue
+		}
 		g.add(a.Name, false, a.Args, a.Result, false)
+	}
+	for _, f := range expr.TableFunctions() {
+		g := find("set-returning functions", f.Name, entry{doc: f.Doc, example: f.Example, answer: strings.ReplaceAll(f.Answer, "\n", ", ")})
+		g.forms = append(g.forms, form{text: f.Signature(), types: []string{""}})
 	}
 	category := expr.Category("")
 	for _, g := range groups {
@@ -287,6 +308,9 @@ func functionPage() string {
 func typeName(t types.Type) string {
 	switch t.Kind {
 	case types.Unknown:
+		if t == types.AnyElement {
+			return "element"
+		}
 		return "any"
 	case types.Array:
 		if t.Elem == types.Unknown {
@@ -309,7 +333,7 @@ func writeEntry(b *strings.Builder, e entry) {
 	example, answer := "", ""
 	if e.example != "" {
 		example, answer = escaped(e.example), cmp.Or(e.answer, "NULL or empty")
-		answer = strings.ReplaceAll(answer, "|", "\\|")
+		answer = strings.ReplaceAll(strings.Join(strings.Fields(answer), " "), "|", "\\|")
 	}
 	fmt.Fprintf(b, "| %s | %s | %s | %s |\n", e.signature, strings.ReplaceAll(e.doc, "|", "\\|"), example, answer)
 }
