@@ -383,7 +383,7 @@ func figureName(e sql.Expr) (string, int) {
 	case *sql.CollateExpr:
 		return figureName(x.X)
 	case *sql.CastExpr:
-		if name, strength := figureName(x.X); strength > 0 {
+		if name, strength := figureName(x.X); strength > 1 {
 			return name, strength
 		}
 		return typeOutputName(x.Type), 1

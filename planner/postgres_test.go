@@ -37,6 +37,7 @@ var comparedQueries = []string{
 	"SELECT a AS x, count(*) FROM t GROUP BY x", "SELECT a AS b FROM t GROUP BY b", "SELECT count(*), c FROM t GROUP BY 2", "SELECT count(*) FROM t HAVING count(*) > 1",
 	"SELECT a, b, grouping(a, b), count(*) FROM t GROUP BY ROLLUP (a, b)", "SELECT lower(c), max(a) FROM t GROUP BY lower(c) HAVING min(a) > 1",
 	"SELECT count(*) FILTER (WHERE a > 1), count(DISTINCT a) FROM t", "SELECT 1 FROM t GROUP BY ()", "SELECT DISTINCT a, b FROM t",
+	"SELECT a::text::int, '1'::int::text, DATE '2020-01-01'::text, CASE WHEN ok THEN 1 END::text, lower(c)::varchar::text FROM t",
 	// Window functions.
 	"SELECT row_number() OVER (), rank() OVER (ORDER BY a), percent_rank() OVER (ORDER BY a), cume_dist() OVER w, ntile(3) OVER w, ntile('3') OVER w FROM t WINDOW w AS (ORDER BY b)",
 	"SELECT lag(a) OVER w, lag(n, 2) OVER w, lead(s, 1, 5) OVER w, lag(a, 1, 2.5) OVER w, lead(c, 1, 'x') OVER w, lag('x'::text) OVER w FROM t WINDOW w AS (ORDER BY b)",

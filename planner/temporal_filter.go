@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -195,6 +196,9 @@ func unsolvedClock(e expr.Expr, why string) error {
 
 // condition adds the bounds that a conjunct means.
 func (s *clockSolver) condition(e expr.Expr) error {
+	if l, ok := e.(*expr.Logic); ok && l.Or {
+		return s.alternatives(l)
+	}
 	call, ok := e.(*expr.Call)
 	if !ok {
 		return unsolvedClock(e, "")
@@ -224,6 +228,72 @@ func (s *clockSolver) condition(e expr.Expr) error {
 		return s.solve(e, ">=", a, b)
 	}
 	return unsolvedClock(e, "")
+}
+
+// alternatives adds the bound that an OR means, whose arguments all say when a row goes, or all say when it comes, or do not read the clock:
+//
+//	p OR (q AND ts > now())  =>  until greatest(CASE WHEN p THEN 'infinity' END, CASE WHEN q THEN ts END)
+func (s *clockSolver) alternatives(e *expr.Logic) error {
+	subs := make([]clockSolver, len(e.Args))
+	plain := make([][]expr.Expr, len(e.Args))
+	comes, goes := false, false
+	for i, a := range e.Args {
+		subs[i].r = s.r
+		for _, c := range conjuncts(a) {
+			if !readsClock(c) {
+				plain[i] = append(plain[i], c)
+			} else if err := subs[i].condition(c); err != nil {
+				return err
+			}
+		}
+		comes, goes = comes || len(subs[i].from) > 0, goes || len(subs[i].until) > 0
+	}
+	if comes && goes {
+		return unsolvedClock(e, ": a row would come and go more than once")
+	}
+	always, best := int64(math.MaxInt64), "greatest"
+	if comes {
+		always, best = math.MinInt64, "least"
+	}
+	var bounds []expr.Expr
+	for i, sub := range subs {
+		var at expr.Expr = &expr.Literal{Base: expr.Base{T: types.TimestampTZType, Sp: e.Sp}, Value: always}
+		conds := plain[i]
+		if list, fn := append(sub.from, sub.until...), map[bool]string{true: "greatest", false: "least"}[comes]; len(list) > 0 {
+			merged, open, err := s.merge(list, fn)
+			if err == nil && open {
+				merged, err = s.shift("+", merged, types.MicrosOf(1))
+			}
+			if err != nil {
+				return err
+			}
+			at = merged
+			for _, b := range list {
+				if len(list) == 1 { // else the others would be taken for a NULL
+					break
+				}
+				known, err := s.r.reg.Op("is not null", []expr.Expr{b.at}, b.at.Span())
+				if err != nil {
+					return err
+				}
+				conds = append(conds, known)
+			}
+		}
+		if len(conds) > 0 {
+			at = &expr.Case{Base: expr.Base{T: types.TimestampTZType, Sp: e.Sp}, Whens: []expr.When{{Cond: conjunction(conds), Then: at}}}
+		}
+		bounds = append(bounds, at)
+	}
+	bound, err := s.r.reg.Func(best, bounds, e.Sp)
+	if err != nil {
+		return err
+	}
+	if comes {
+		s.from = append(s.from, clockBound{at: bound})
+	} else {
+		s.until = append(s.until, clockBound{at: bound})
+	}
+	return nil
 }
 
 // solve adds the bound that a op b means, where a is over columns and b reads the clock; whole is the condition, for errors.

@@ -46,6 +46,8 @@ func TestTemporalFilterIsTheFilter(t *testing.T) {
 		"now() - tz < INTERVAL '1 day'", "now() - tz >= INTERVAL '1 day 3 hours'", "tz - now() > INTERVAL '-1 hour'", "localtimestamp - ts <= INTERVAL '1 month'",
 		"ts > (now() AT TIME ZONE 'UTC') - INTERVAL '10 minutes'", "tz > now() - INTERVAL '1 day' AND tz2 > now() - INTERVAL '1 hour'",
 		"tz < now() AND tz2 <= now() AND ts > now() - INTERVAL '3 days' AND tz2 >= now() - INTERVAL '2 days'",
+		"tz > now() OR ts > now() - INTERVAL '1 hour'", "d = DATE '2024-02-29' OR tz > now()", "(d = DATE '2024-02-29' AND tz >= now()) OR (tz2 > now() AND ts >= now()) OR d IS NULL",
+		"(tz < now() OR d > DATE '2024-03-01') AND tz2 > now()", "tz <= now() OR (tz2 < now() AND ts <= now() - INTERVAL '1 hour')",
 		"greatest(tz, tz2) > now()", "ts + INTERVAL '1 month' > now()", "current_date - INTERVAL '1 hour' < ts",
 	}
 	const hour, day = int64(3600e6), int64(86400e6)
