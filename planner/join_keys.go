@@ -105,17 +105,20 @@ func (r *rewriter) splitCondition(n *Node, op *Join) *Node {
 	width := len(left.Schema)
 	var keys, failing []keyPair
 	var rest []expr.Expr
-	seen := map[string]bool{}
+	seen := map[string]int{} // position in keys
 	for _, c := range conjuncts(op.On) {
 		k, ok := r.equality(c, width)
 		switch {
 		case ok && k.fallible:
 			failing = append(failing, k)
 		case ok:
-			if text := exprKey(k.left) + " " + exprKey(k.right); !seen[text] || k.nullSafe {
-				keys = append(keys, k)
-				seen[text] = true
+			text := exprKey(k.left) + " " + exprKey(k.right)
+			if i, twice := seen[text]; twice { // = says more than IS NOT DISTINCT FROM
+				keys[i].nullSafe = keys[i].nullSafe && k.nullSafe
+				break
 			}
+			seen[text] = len(keys)
+			keys = append(keys, k)
 		default:
 			rest = append(rest, c)
 		}
