@@ -44,6 +44,7 @@ type Rows struct {
 	engine  *exec.Engine // of a live query
 	private bool         // the engine is the query's own
 	ctx     context.Context
+	zone    *time.Location                             // of the session when it asked, for TIMESTAMPTZ as text; nil: UTC
 	next    func(ctx context.Context) (Changes, error) // io.EOF behind the last
 	close   func() error
 
@@ -147,12 +148,12 @@ func (r *Rows) Value(i int) any {
 	return text
 }
 
-// Text returns PostgreSQL's text form of column i of the current row; ok is false for NULL.
+// Text returns PostgreSQL's text form of column i of the current row, TIMESTAMPTZ in the session's time zone; ok is false for NULL.
 func (r *Rows) Text(i int) (text string, ok bool) {
 	if r.batch.Cols[i].IsNull(r.row) {
 		return "", false
 	}
-	return string(types.AppendText(nil, r.columns[i].Type, r.batch.Cols[i], r.row)), true
+	return string(types.AppendTextIn(nil, r.columns[i].Type, r.batch.Cols[i], r.row, r.zone)), true
 }
 
 // Scan copies the current row into variables: *bool, *int, *int64, *float64, *string, *[]byte, *time.Time, *any, or a pointer to a
