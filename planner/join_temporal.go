@@ -76,17 +76,15 @@ func (b *binder) versionTime(right *fromItem, want types.Type, t *sql.TableName)
 	r := &rewriter{reg: b.reg, cat: b.p.Catalog, set: b.set}
 	p := r.props(right.node)
 	for _, w := range p.Watermarks {
-		if right.node.Schema[w.Col].Type.Base() != want.Base() {
-			continue
+		if right.node.Schema[w.Col].Type.Base() == want.Base() {
+			return w.Col, nil
 		}
-		if !p.AppendOnly {
-			return 0, types.NotSupported(t.AsOf.Span(), "FOR SYSTEM_TIME AS OF an event time over rows that can be taken back (%s)", t.Name).
-				WithHint("join the source whose rows are the versions; or use PROCTIME() for the rows as they are")
-		}
-		return w.Col, nil
 	}
-	return 0, types.Errorf(types.CodeInvalidDefinition, "FOR SYSTEM_TIME AS OF an event time needs a watermark of type %s on %q", want.Base(), t.Name).At(t.Span()).
-		WithHint("declare WATERMARK FOR the column from which a row is valid; or use PROCTIME() for the rows as they are")
+	e := types.Errorf(types.CodeInvalidDefinition, "FOR SYSTEM_TIME AS OF an event time needs a watermark of type %s on %q", want.Base(), t.Name).At(t.Span())
+	if !p.AppendOnly {
+		return 0, e.WithHint("no watermark holds for rows that are taken back: join the source whose rows are the versions, with PRIMARY KEY; or use PROCTIME() for the rows as they are")
+	}
+	return 0, e.WithHint("declare WATERMARK FOR the column from which a row is valid; or use PROCTIME() for the rows as they are")
 }
 
 // temporalKeys splits the condition of a temporal join. Over versions the keys are the right side's primary key: other equalities say
@@ -107,7 +105,12 @@ func (b *binder) temporalKeys(n *Node, op *TemporalJoin, right *fromItem, t *sql
 		}
 	}
 	if op.LeftTime >= 0 {
-		key, ok := versionKey(pairs, append([][]int{right.primary}, r.props(rn).Keys...))
+		p := r.props(rn)
+		keys := p.Keys // rows that change: a row of a later time takes the place of the version before
+		if p.AppendOnly {
+			keys = append([][]int{right.primary}, p.Keys...)
+		}
+		key, ok := versionKey(pairs, keys)
 		if !ok {
 			return nil, types.Errorf(types.CodeInvalidDefinition, "FOR SYSTEM_TIME AS OF an event time needs the primary key of %q equal to something in the join's condition", t.Name).At(t.Span()).
 				WithHint("declare PRIMARY KEY on %s, and join on all its columns; or use ASOF JOIN for the nearest row", t.Name)
