@@ -217,10 +217,15 @@ func schemaOID(i int, name string) int64 {
 	return oidStreamsql + 1000 + int64(i)
 }
 
-// systemSnapshots computes the relations among ids that belong to pg_catalog and information_schema, and returns the other ids.
+// systemSnapshots gives the relations among ids that are not the engine's: those of pg_catalog and information_schema, and what COPY FROM
+// brought. It returns the other ids.
 func (s *Session) systemSnapshots(ids []planner.ObjectID) (rest []planner.ObjectID, views map[planner.ObjectID]*state.Snapshot, err error) {
 	views = map[planner.ObjectID]*state.Snapshot{}
 	for _, id := range ids {
+		if id == planner.CopiedID {
+			views[id] = s.copied
+			continue
+		}
 		if !id.IsVirtual() {
 			rest = append(rest, id)
 			continue

@@ -10,6 +10,7 @@ import (
 	"github.com/streamsql/streamsql/planner"
 	"github.com/streamsql/streamsql/sql"
 	"github.com/streamsql/streamsql/sql/mysql"
+	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -28,6 +29,7 @@ type Session struct {
 	client   Client
 	does     activity // guarded by mu
 
+	copied     *state.Snapshot      // the rows of COPY FROM, guarded by run
 	statements map[string]*Prepared // by name, guarded by mu
 	cursors    map[string]*cursor   // guarded by run
 }

@@ -150,7 +150,12 @@ func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 // lookup finds an object by its name, which may be qualified with the schema public.
 //
 // Errors: CodeUndefinedTable with the nearest name.
-func (b *binder) lookup(name *sql.Name) (*Object, error) { return findObject(b.p.Catalog, name) }
+func (b *binder) lookup(name *sql.Name) (*Object, error) {
+	if o := b.p.copied(name); o != nil {
+		return o, nil
+	}
+	return findObject(b.p.Catalog, name)
+}
 
 func findObject(c *Catalog, name *sql.Name) (*Object, error) {
 	full := objectName(name)

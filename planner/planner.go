@@ -15,6 +15,8 @@ type Planner struct {
 	Params     []Param // the values of $1, $2 ...
 	// Infer collects the types of parameters, whose values are not there yet; such a plan only tells the columns.
 	Infer *ParamTypes
+	// Copied are the columns of the rows that COPY FROM brings (see CopyInsert); nil else.
+	Copied types.Schema
 	// SessionValue answers functions whose value depends on who asks, such as current_user; nil in queries that are kept.
 	SessionValue func(name string, args []Param) (v Param, ok bool, err error)
 	// Live plans queries over views to be followed, not read once: SUBSCRIBE.

@@ -45,6 +45,8 @@ type conn struct {
 
 	extended extended // state of the extended protocol
 
+	broken error // found out of step in the middle of a statement: the connection ends
+
 	mu      sync.Mutex
 	cancel  context.CancelCauseFunc // of the statement that runs; nil: none
 	stopped bool

@@ -25,6 +25,9 @@ func (c *conn) message(kind byte, body []byte) error {
 		c.closePortal("")
 		c.endPipeline()
 		c.simple(m.String)
+		if c.broken != nil {
+			return c.broken
+		}
 		c.endPortals()
 		c.ready()
 		return nil
@@ -34,10 +37,13 @@ func (c *conn) message(kind byte, body []byte) error {
 		c.fail(types.NotSupported(types.Span{}, "the function call protocol"), "")
 		c.ready()
 		return nil
-	case 'd', 'c', 'f': // of a COPY that failed: the client learns that only now
+	case 'd', 'c', 'f': // of a COPY that failed, which the client learns only now
 		return nil
 	}
-	return c.extendedMessage(kind, body)
+	if err := c.extendedMessage(kind, body); err != nil {
+		return err
+	}
+	return c.broken
 }
 
 func badMessage(err error) error { return types.Errorf(codeProtocol, "malformed message: %v", err) }

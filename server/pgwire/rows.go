@@ -55,6 +55,8 @@ type cursor struct {
 	zone    *time.Location
 	text    []bool // per column; nil: all
 
+	encode func(w *writer, row rowOf) // a row into its message
+
 	pending []*changelog.Batch
 	epoch   changelog.Epoch
 	at      int   // in the selection of pending[0]
@@ -62,8 +64,16 @@ type cursor struct {
 	ended   bool
 }
 
+// rowOf is one row of an answer.
+type rowOf struct {
+	batch  *changelog.Batch
+	row    int
+	weight int64
+}
+
 func newCursor(rows *streamsql.Rows, zone *time.Location, formats []int16) *cursor {
 	c := &cursor{rows: rows, columns: rows.Columns(), live: rows.Live(), zone: zone}
+	c.encode = c.row
 	for i := range resultColumns(c.columns, c.live) {
 		if formatOf(formats, i) != 0 && c.text == nil {
 			c.text = make([]bool, len(resultColumns(c.columns, c.live)))
@@ -124,7 +134,7 @@ func (c *cursor) send(ctx context.Context, w *writer, most int64) (n int64, more
 			}
 		}
 		for c.left > 0 && (most == 0 || n < most) {
-			c.row(w, b, row, weight)
+			c.encode(w, rowOf{b, row, weight})
 			c.left--
 			n++
 			if err := w.flushFull(); err != nil {
@@ -142,8 +152,9 @@ func (c *cursor) send(ctx context.Context, w *writer, most int64) (n int64, more
 	return n, true, nil
 }
 
-// row encodes one row.
-func (c *cursor) row(w *writer, b *changelog.Batch, row int, weight int64) {
+// row encodes one row as a DataRow.
+func (c *cursor) row(w *writer, x rowOf) {
+	b, row, weight := x.batch, x.row, x.weight
 	at := w.begin('D')
 	n := len(c.columns)
 	first := 0
