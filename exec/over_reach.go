@@ -63,23 +63,29 @@ func (o *over) next(p *overPart) (a, b state.Cursor, ok bool) {
 		if len(p.changes) == 0 {
 			return a, b, false
 		}
-		a, b = o.reached(p, o.set.key(&p.changes[0]))
+		a, b = o.reached(p, &p.changes[0])
 		p.changes = p.changes[1:]
 		p.chunk = max(o.env.batchRows()/512, 1)
 	}
-	for len(p.changes) > 0 {
-		key := o.set.key(&p.changes[0])
-		if b.HasPrefix(p.prefix) && bytes.Compare(key, b.Key()) > 0 { // else it surely is reached
-			c, d := o.reached(p, key)
-			if c.HasPrefix(p.prefix) && bytes.Compare(c.Key(), b.Key()) > 0 {
-				break
+	for ; len(p.changes) > 0 && b.HasPrefix(p.prefix); p.changes = p.changes[1:] {
+		c := &p.changes[0]
+		key := o.set.key(c)
+		switch {
+		case bytes.HasPrefix(b.Key(), key): // the very next row
+			b = o.reachedEnd(p, c, b)
+		case bytes.Compare(key, b.Key()) < 0:
+			b = later(p, b, o.reachedEnd(p, c, o.rows.Seek(key)))
+		default:
+			first, end := o.reached(p, c)
+			if first.HasPrefix(p.prefix) && bytes.Compare(first.Key(), b.Key()) > 0 {
+				p.running = false
+				return a, b, true
 			}
-			b = later(p, b, d)
-		} else if b.HasPrefix(p.prefix) {
-			_, d := o.reached(p, key)
-			b = later(p, b, d)
+			b = later(p, b, end)
 		}
-		p.changes = p.changes[1:]
+	}
+	if !b.HasPrefix(p.prefix) { // up to the end all is computed
+		p.changes = nil
 	}
 	p.running = false
 	return a, b, true
@@ -93,51 +99,85 @@ func later(p *overPart, b, d state.Cursor) state.Cursor {
 	return b
 }
 
-// reached returns the rows that a change of the row with that key (without the number of a copy) may reach.
-func (o *over) reached(p *overPart, key []byte) (a, b state.Cursor) {
-	a = o.rows.Seek(key)
-	first := o.rows.Seek(p.prefix)
-	b = o.behindKey(key)
-	if o.reach.behind.all || o.reach.head && (!first.HasPrefix(p.prefix) || bytes.Compare(key, first.Key()) < 0) {
-		for b.HasPrefix(p.prefix) {
-			b = o.behindKey(p.prefix)
-		}
-	} else {
-		b = o.walkBehind(p, key, b)
+// earlier returns the nearer to the start of two cursors.
+func earlier(p *overPart, a, c state.Cursor) state.Cursor {
+	if !a.HasPrefix(p.prefix) || c.HasPrefix(p.prefix) && bytes.Compare(c.Key(), a.Key()) < 0 {
+		return c
 	}
-	if o.reach.before.all {
-		return first, b
-	}
-	return o.walkBefore(p, key, a), b
+	return a
 }
 
-// behindKey returns a cursor on the first row behind all whose keys start with key.
-func (o *over) behindKey(key []byte) state.Cursor {
-	if after := prefixEnd(o.key, key); after != nil {
-		o.key = after
-		return o.rows.Seek(after)
+// reached returns the rows that a change may reach.
+func (o *over) reached(p *overPart, c *rowChange) (a, b state.Cursor) {
+	a = o.rows.Seek(o.set.key(c))
+	return o.walkBefore(p, c, a), o.reachedEnd(p, c, a)
+}
+
+// reachedEnd returns the row behind those that a change may reach. a is the first row at or behind the changed one.
+func (o *over) reachedEnd(p *overPart, c *rowChange, a state.Cursor) state.Cursor {
+	key := o.set.key(c)
+	b := past(a, key)
+	all := o.reach.behind.all
+	if o.reach.head && !all {
+		first := o.rows.Seek(p.prefix)
+		all = !first.HasPrefix(p.prefix) || bytes.Compare(key, first.Key()) < 0
 	}
-	c := o.rows.Last()
-	if c.Valid() {
+	if all {
+		return o.partEnd(p, b)
+	}
+	return o.walkBehind(p, c, b)
+}
+
+// past moves a cursor on over all rows whose keys start with prefix.
+func past(c state.Cursor, prefix []byte) state.Cursor {
+	for c.HasPrefix(prefix) {
 		c.Next()
 	}
 	return c
 }
 
+// partEnd returns a cursor behind the partition's last row, in which c stands.
+func (o *over) partEnd(p *overPart, c state.Cursor) state.Cursor {
+	if !c.HasPrefix(p.prefix) {
+		return c
+	}
+	if after := prefixEnd(o.key, p.prefix); after != nil {
+		o.key = after
+		return o.rows.Seek(after)
+	}
+	c = o.rows.Last()
+	c.Next()
+	return c
+}
+
+// before returns the row before a cursor, which may stand behind the last row.
+func (o *over) before(c state.Cursor) state.Cursor {
+	if !c.Valid() {
+		return o.rows.Last()
+	}
+	c.Prev()
+	return c
+}
+
 // walkBehind moves b, the first row behind a changed one, on over those that the change reaches.
-func (o *over) walkBehind(p *overPart, key []byte, b state.Cursor) state.Cursor {
+func (o *over) walkBehind(p *overPart, c *rowChange, b state.Cursor) state.Cursor {
 	s := &o.reach.behind
-	end := b
-	for n := s.rows; n >= 0 && end.HasPrefix(p.prefix); n-- { // one more, for a row that is gone
+	key := o.set.key(c)
+	end, n := b, s.rows
+	if c.w < 0 { // one more, in the place of the row that is gone
+		n++
+	}
+	for ; n > 0 && end.HasPrefix(p.prefix); n-- {
 		end.Next()
 	}
-	if s.peers {
-		c := o.behindKey(key[:o.layout.groupLen(key)])
-		end = later(p, end, o.groupsOn(p, c, s.groups))
+	if !s.peers {
+		return end
 	}
+	group := past(b, key[:o.layout.groupLen(key)])
+	end = later(p, end, o.groupsOn(p, group, s.groups))
 	if len(s.values) > 0 {
 		v, ok := o.ranges.value(key)
-		c := o.behindKey(key[:o.layout.groupLen(key)])
+		c := group
 		for ok && c.HasPrefix(p.prefix) {
 			base, ok := o.ranges.value(c.Key())
 			if !ok || !o.ranges.anyWithin(s.values, base, v, 1) {
@@ -157,23 +197,35 @@ func (o *over) walkBehind(p *overPart, key []byte, b state.Cursor) state.Cursor 
 func (o *over) groupsOn(p *overPart, c state.Cursor, n int64) state.Cursor {
 	for ; n > 0 && c.HasPrefix(p.prefix); n-- {
 		key := c.Key()
-		c = o.behindKey(key[:o.layout.groupLen(key)])
+		c = past(c, key[:o.layout.groupLen(key)])
 	}
 	return c
 }
 
 // walkBefore moves a, the first row at or behind a changed one, back over those that the change reaches.
-func (o *over) walkBefore(p *overPart, key []byte, a state.Cursor) state.Cursor {
+func (o *over) walkBefore(p *overPart, c *rowChange, a state.Cursor) state.Cursor {
 	s := &o.reach.before
-	start := o.rowsBack(p, key, a, s.rows)
-	if s.peers {
-		group := key[:o.layout.groupLen(key)]
-		start = o.earlier(p, start, o.groupsBack(p, group, s.groups))
+	if s.all {
+		return o.rows.Seek(p.prefix)
 	}
+	key := o.set.key(c)
+	start := a
+	for n := s.rows; n > 0; n-- {
+		d := o.before(start)
+		if !d.HasPrefix(p.prefix) {
+			break
+		}
+		start = d
+	}
+	if !s.peers {
+		return start
+	}
+	group := o.groupsBack(p, a, key[:o.layout.groupLen(key)], s.groups)
+	start = earlier(p, start, group)
 	if len(s.values) > 0 {
 		v, ok := o.ranges.value(key)
-		last := o.rows.Seek(key[:o.layout.groupLen(key)])
-		c := o.rows.SeekBefore(key[:o.layout.groupLen(key)])
+		last := o.groupsBack(p, a, key[:o.layout.groupLen(key)], 0)
+		c := o.before(last)
 		for ok && c.HasPrefix(p.prefix) {
 			base, ok := o.ranges.value(c.Key())
 			if !ok || !o.ranges.anyWithin(s.values, base, v, -1) {
@@ -182,41 +234,25 @@ func (o *over) walkBefore(p *overPart, key []byte, a state.Cursor) state.Cursor 
 			last = c
 			c.Prev()
 		}
-		start = o.earlier(p, start, last)
+		start = earlier(p, start, last)
 	}
 	return start
 }
 
-// rowsBack moves a cursor on the first row at or behind key back by n rows.
-func (o *over) rowsBack(p *overPart, key []byte, a state.Cursor, n int64) state.Cursor {
-	if n == 0 {
-		return a
+// groupsBack moves a cursor, on a row of a group or behind its last one, to the first row of the group n groups before.
+func (o *over) groupsBack(p *overPart, c state.Cursor, group []byte, n int64) state.Cursor {
+	for ; ; n-- {
+		d := o.before(c)
+		for d.HasPrefix(group) {
+			c = d
+			d.Prev()
+		}
+		if n <= 0 || !d.HasPrefix(p.prefix) {
+			return c
+		}
+		key := d.Key()
+		c, group = d, key[:o.layout.groupLen(key)]
 	}
-	for c := o.rows.SeekBefore(key); n > 0 && c.HasPrefix(p.prefix); n-- {
-		a = c
-		c.Prev()
-	}
-	return a
-}
-
-// groupsBack returns a cursor on the first row of the group n groups before one.
-func (o *over) groupsBack(p *overPart, group []byte, n int64) state.Cursor {
-	start := o.rows.Seek(group)
-	for c := o.rows.SeekBefore(group); n > 0 && c.HasPrefix(p.prefix); n-- {
-		key := c.Key()
-		group = key[:o.layout.groupLen(key)]
-		start = o.rows.Seek(group)
-		c = o.rows.SeekBefore(group)
-	}
-	return start
-}
-
-// earlier returns the nearer to the start of two cursors.
-func (o *over) earlier(p *overPart, a, c state.Cursor) state.Cursor {
-	if !a.HasPrefix(p.prefix) || c.HasPrefix(p.prefix) && bytes.Compare(c.Key(), a.Key()) < 0 {
-		return c
-	}
-	return a
 }
 
 // stepBack returns the row before, or the same if it is the partition's first.
@@ -242,10 +278,11 @@ func (o *over) contextBack(p *overPart, a state.Cursor) state.Cursor {
 	for n := s.rows; n > 0; n-- {
 		start = stepBack(p, start)
 	}
-	if s.peers {
-		key := base.Key()
-		start = o.earlier(p, start, o.groupsBack(p, key[:o.layout.groupLen(key)], s.groups))
+	if !s.peers {
+		return start
 	}
+	key := base.Key()
+	start = earlier(p, start, o.groupsBack(p, base, key[:o.layout.groupLen(key)], s.groups))
 	if len(s.values) > 0 {
 		v, ok := o.ranges.value(base.Key())
 		last := base
@@ -256,7 +293,7 @@ func (o *over) contextBack(p *overPart, a state.Cursor) state.Cursor {
 			}
 			last = c
 		}
-		start = o.earlier(p, start, last)
+		start = earlier(p, start, last)
 	}
 	return start
 }
@@ -265,20 +302,17 @@ func (o *over) contextBack(p *overPart, a state.Cursor) state.Cursor {
 func (o *over) contextAhead(p *overPart, last, b state.Cursor) state.Cursor {
 	s := &o.reach.ahead
 	if s.all {
-		for b.HasPrefix(p.prefix) {
-			b = o.behindKey(p.prefix)
-		}
-		return b
+		return o.partEnd(p, b)
 	}
 	end := b
 	for n := s.rows; n > 0 && end.HasPrefix(p.prefix); n-- {
 		end.Next()
 	}
-	if s.peers {
-		key := last.Key()
-		c := o.behindKey(key[:o.layout.groupLen(key)])
-		end = later(p, end, o.groupsOn(p, c, s.groups))
+	if !s.peers {
+		return end
 	}
+	key := last.Key()
+	end = later(p, end, o.groupsOn(p, past(b, key[:o.layout.groupLen(key)]), s.groups))
 	if len(s.values) > 0 {
 		v, ok := o.ranges.value(last.Key())
 		c := b

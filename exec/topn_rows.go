@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -215,16 +216,19 @@ type changeSet struct {
 	list  []rowChange
 }
 
-// rowChange is a row with what comes to its weight. part numbers its partition, head is the start of the key behind what rows of
-// a partition have in common, as a number.
+// rowChange is a row with what comes to its weight. part numbers its partition. head is the start of the key behind what the rows of
+// a partition have in common, as a number; where partitions are not numbered, that of the whole key, and sub that behind the partition.
 type rowChange struct {
 	head uint64
+	sub  uint64
 	at   int
 	n    uint32
 	plen uint32 // length of the partition in the key
 	from uint32 // where keys begin to be compared
 	part uint32
 	w    int64
+
+	short bool // head has all of the partition
 }
 
 // add encodes a row that the layout is bound to.
@@ -234,10 +238,11 @@ func (s *changeSet) add(l *rowLayout, row int, part uint32, w int64) {
 	plen := len(s.arena) - at
 	s.arena = l.rest.Append(s.arena, row)
 	c := rowChange{at: at, n: uint32(len(s.arena) - at), plen: uint32(plen), from: uint32(plen), part: part, w: w}
-	if s.whole {
-		c.from = 0
+	c.head = headOf(s.arena[at+plen:])
+	if s.whole && plen > 0 {
+		c.from, c.head, c.sub = 0, headOf(s.arena[at:]), c.head
+		c.short = plen <= shortPart && s.arena[at] == 1
 	}
-	c.head = headOf(s.arena[at+int(c.from):])
 	s.list = append(s.list, c)
 }
 
@@ -248,14 +253,23 @@ func (s *changeSet) drop() {
 	s.list = s.list[:last]
 }
 
+// headOf returns a number that orders encoded rows as far as it differs: the 8 bytes behind the mark of a value that is not NULL.
 func headOf(b []byte) uint64 {
-	if len(b) >= 8 {
-		return binary.BigEndian.Uint64(b)
+	switch {
+	case len(b) == 0 || b[0] == 0:
+		return 0
+	case b[0] > 1:
+		return math.MaxUint64
+	case len(b) > 8:
+		return binary.BigEndian.Uint64(b[1:])
 	}
 	var buf [8]byte
-	copy(buf[:], b)
+	copy(buf[:], b[1:])
 	return binary.BigEndian.Uint64(buf[:])
 }
+
+// shortPart is the length up to which a partition that begins with a value lies wholly in the head of its rows' keys.
+const shortPart = 9
 
 func (s *changeSet) key(c *rowChange) []byte { return s.arena[c.at : c.at+int(c.n) : c.at+int(c.n)] }
 
@@ -267,6 +281,9 @@ func (s *changeSet) settle() []rowChange {
 		}
 		if a.head != b.head {
 			return cmp.Compare(a.head, b.head)
+		}
+		if a.sub != b.sub && a.plen == b.plen && a.short && b.short {
+			return cmp.Compare(a.sub, b.sub)
 		}
 		return bytes.Compare(s.arena[a.at+int(a.from):a.at+int(a.n)], s.arena[b.at+int(b.from):b.at+int(b.n)])
 	})
