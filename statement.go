@@ -22,6 +22,9 @@ func (s *Session) ExecStatement(ctx context.Context, stmt sql.Statement, text st
 		s.failTransaction()
 		return Result{}, located(err, stmt)
 	}
+	if r.Rows != nil {
+		r.Rows.zone = s.zone()
+	}
 	return r, nil
 }
 
@@ -81,10 +84,16 @@ func (s *Session) execute(ctx context.Context, stmt sql.Statement, args []any) (
 		r, err = s.subscribe(ctx, p, x)
 	case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex:
 		r, err = s.create(ctx, p, stmt)
+	case *sql.CreateSchema:
+		r, err = s.createSchema(ctx, p, x)
 	case *sql.Drop:
 		r, err = s.drop(ctx, p, x)
 	case *sql.Alter:
-		r, err = s.alter(ctx, p, x)
+		if as, ok := x.Actions[0].(*sql.AlterAs); ok && len(x.Actions) == 1 {
+			r, err = s.alterQuery(ctx, p, x, as)
+		} else {
+			r, err = s.alter(ctx, p, x)
+		}
 	case *sql.Explain:
 		r, err = s.explain(ctx, p, x)
 	case *sql.Show:
@@ -261,6 +270,20 @@ func (db *DB) setCatalog(c *planner.Catalog) {
 	db.catalog = c
 }
 
+// createSchema makes a schema.
+func (s *Session) createSchema(ctx context.Context, p *planner.Planner, stmt *sql.CreateSchema) (Result, error) {
+	db := s.db
+	db.ddl.Lock()
+	defer db.ddl.Unlock()
+	p.Catalog = db.Catalog()
+	to, said, err := p.PlanCreateSchema(stmt)
+	r := Result{Tag: "CREATE SCHEMA", Notices: notices(said)}
+	if err != nil || to == p.Catalog {
+		return r, err
+	}
+	return r, db.changeCatalog(ctx, to, exec.Alteration{})
+}
+
 func (s *Session) drop(ctx context.Context, p *planner.Planner, stmt *sql.Drop) (Result, error) {
 	db := s.db
 	db.ddl.Lock()
@@ -271,7 +294,7 @@ func (s *Session) drop(ctx context.Context, p *planner.Planner, stmt *sql.Drop) 
 		return Result{}, err
 	}
 	r := Result{Tag: "DROP " + string(stmt.Kind), Notices: notices(dropped.Notices)}
-	if len(dropped.Objects) == 0 {
+	if dropped.Catalog == p.Catalog {
 		return r, nil
 	}
 	var change exec.Alteration
@@ -290,7 +313,8 @@ func (s *Session) alter(ctx context.Context, p *planner.Planner, stmt *sql.Alter
 	defer db.ddl.Unlock()
 	r := Result{Tag: "ALTER " + string(stmt.Kind)}
 	catalog := db.Catalog()
-	o, err := findObject(catalog, stmt.Name)
+	p.Catalog = catalog
+	o, err := p.Find(stmt.Name)
 	if err != nil {
 		if stmt.IfExists {
 			r.Notices = append(r.Notices, Notice{Msg: types.AsError(err).Msg + ", skipping"})
@@ -340,7 +364,18 @@ func (s *Session) alterAction(ctx context.Context, o *planner.Object, action sql
 		}
 		return db.changeCatalog(ctx, db.Catalog().SetPaused(ids, pause), change)
 	case *sql.AlterRename:
-		to, err := db.Catalog().Rename(o.ID, a.To.Name)
+		schema, _ := planner.SplitName(o.Name)
+		to, err := db.Catalog().Rename(o.ID, planner.CatalogName(schema, a.To.Name))
+		if err != nil {
+			return err
+		}
+		return db.changeCatalog(ctx, to, exec.Alteration{})
+	case *sql.AlterSetSchema:
+		if !db.Catalog().HasSchema(a.Schema.Name) {
+			return types.Errorf("3F000", "schema %q does not exist", a.Schema.Name)
+		}
+		_, name := planner.SplitName(o.Name)
+		to, err := db.Catalog().Rename(o.ID, planner.CatalogName(a.Schema.Name, name))
 		if err != nil {
 			return err
 		}
@@ -420,28 +455,6 @@ func (s *Session) reset(ctx context.Context, stmt *sql.Reset) error {
 		}
 	}
 	return nil
-}
-
-// findObject finds an object by a name that may say public.
-func findObject(c *planner.Catalog, name *sql.Name) (*planner.Object, error) {
-	full := ""
-	for i, part := range name.Parts {
-		if i > 0 {
-			full += "."
-		}
-		full += part.Name
-	}
-	if len(name.Parts) == 2 && name.Parts[0].Name == "public" {
-		full = name.Parts[1].Name
-	}
-	if o := c.Lookup(full); o != nil {
-		return o, nil
-	}
-	err := types.Errorf(types.CodeUndefinedTable, "%q does not exist", full).At(name.Span())
-	if near := types.Nearest(full, c.Names()); near != "" {
-		return nil, err.WithHint("did you mean %q?", near)
-	}
-	return nil, err
 }
 
 func createTag(stmt sql.Statement) string {

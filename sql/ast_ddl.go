@@ -301,10 +301,11 @@ type AlterAddWatermark struct {
 	Watermark *Watermark
 }
 
-// AlterAs is AS query: a view or sink gets a new definition.
+// AlterAs is [DRY RUN] AS query: a view or sink gets a new definition, or the user wants to see what that would do.
 type AlterAs struct {
 	At
-	Query *Query
+	Query  *Query
+	DryRun bool
 }
 
 func (*CreateSource) statement() {}

@@ -563,10 +563,13 @@ func (p *parser) alterAction() AlterAction {
 		return p.alterColumn(start)
 	case p.accept("as"):
 		return &AlterAs{Query: p.query(), At: p.from(start)}
+	case p.accept("dry", "run"):
+		p.expect("as")
+		return &AlterAs{Query: p.query(), DryRun: true, At: p.from(start)}
 	case p.is("owner"), p.is("swap"), p.is("refresh"), p.is("attach"), p.is("detach"), p.is("connector"):
 		p.notSupported(tokenAt(p.tok()), "ALTER ... %s", strings.ToUpper(p.tok().text))
 	default:
-		p.unexpected("PAUSE, RESUME, SET, RESET, RENAME, ADD, DROP, ALTER or AS")
+		p.unexpected("PAUSE, RESUME, SET, RESET, RENAME, ADD, DROP, ALTER, AS or DRY RUN AS")
 	}
 	return &AlterPause{}
 }

@@ -373,6 +373,9 @@ func (w *writer) alterAction(a AlterAction) {
 		w.put("ADD ")
 		w.watermark(a.Watermark)
 	case *AlterAs:
+		if a.DryRun {
+			w.put("DRY RUN ")
+		}
 		w.put("AS ")
 		w.query(a.Query)
 	}
