@@ -264,8 +264,7 @@ func (b *binder) body(body sql.QueryBody, order []sql.OrderItem) (*relation, err
 	if err != nil {
 		return nil, err
 	}
-	rel.order, err = b.orderByOutput(rel, order)
-	return rel, err
+	return rel, b.orderByOutput(rel, order, body)
 }
 
 // allColumns selects the named columns of an item.
@@ -278,28 +277,52 @@ func (b *binder) allColumns(item *fromItem) *relation {
 	return &relation{node: newProject(item.node, exprs, names, DeadLetter), visible: len(exprs)}
 }
 
-// orderByOutput binds ORDER BY over the result of a set operation: by name or position only.
-func (b *binder) orderByOutput(rel *relation, order []sql.OrderItem) ([]SortKey, error) {
-	var keys []SortKey
+// orderByOutput binds ORDER BY over the result of VALUES, TABLE or a set operation: the last by name or position only. Sort keys of
+// others that are no columns come behind these, hidden.
+func (b *binder) orderByOutput(rel *relation, order []sql.OrderItem, body sql.QueryBody) error {
+	if len(order) == 0 {
+		return nil
+	}
+	sc := &scope{}
+	name := ""
+	if t, ok := body.(*sql.TableBody); ok {
+		name = t.Table.Name.Last().Name
+	}
+	sc.addRelation(name, rel.node.Schema[:rel.visible], nil)
+	eb := &exprBinder{binder: b, sc: sc, clause: "ORDER BY"}
+	exprs, names := columnExprs(rel.node.Schema), schemaNames(rel.node.Schema)
 	for _, o := range order {
 		col, err := outputColumn(o.X, rel.node.Schema[:rel.visible], "ORDER BY")
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if ref, ok := o.X.(*sql.ColumnRef); ok && col < 0 {
-			sc := &scope{}
-			sc.addRelation("", rel.node.Schema[:rel.visible], nil)
+		if ref, ok := o.X.(*sql.ColumnRef); ok && col < 0 && name == "" {
 			if _, err := sc.lookup(ref); err != nil {
-				return nil, err
+				return err
 			}
 		}
 		if col < 0 {
-			return nil, types.NotSupported(o.Span(), "expressions in ORDER BY of VALUES, TABLE and set operations").
-				WithHint("order by the name or the position of an output column")
+			switch body.(type) {
+			case *sql.Values, *sql.TableBody:
+			default:
+				return types.Errorf(types.CodeNotSupported, "invalid UNION/INTERSECT/EXCEPT ORDER BY clause").At(o.Span()).
+					WithHint("order by the name or the position of an output column, or put the query into FROM")
+			}
+			e, err := eb.bindTyped(o.X)
+			if err != nil {
+				return err
+			}
+			if col = columnOf(e); col < 0 {
+				col = len(exprs)
+				exprs, names = append(exprs, e), append(names, "$order")
+			}
 		}
-		keys = append(keys, SortKey{Col: col, Desc: o.Desc, NullsFirst: nullsFirst(o)})
+		rel.order = append(rel.order, SortKey{Col: col, Desc: o.Desc, NullsFirst: nullsFirst(o)})
 	}
-	return keys, nil
+	if len(exprs) > len(rel.node.Schema) {
+		rel.node = newProject(rel.node, exprs, names, DeadLetter)
+	}
+	return nil
 }
 
 // outputColumn finds the output column that e names or counts, or -1.

@@ -55,6 +55,8 @@ var comparedQueries = []string{
 	"SELECT sum(a) OVER (ORDER BY a RANGE UNBOUNDED FOLLOWING) FROM t", "SELECT sum(DISTINCT a) OVER () FROM t",
 	"SELECT array_agg(a ORDER BY b) OVER () FROM t", "SELECT a FROM t ORDER BY b FETCH FIRST 2 ROWS WITH TIES", "SELECT a FROM t FETCH FIRST 2 ROWS WITH TIES",
 	"SELECT DISTINCT ON (a) b FROM t ORDER BY b", "SELECT DISTINCT ON (zz) b FROM t", "SELECT DISTINCT ON (5) b FROM t", "SELECT DISTINCT ON (a) b FROM t ORDER BY a, c, b",
+	"VALUES (1, 'a'), (2, 'b') ORDER BY column1 * -1, column2 || 'x' LIMIT 1", "TABLE t ORDER BY a + b, t.c LIMIT 1", "SELECT a FROM t UNION SELECT b FROM t ORDER BY a + 1 LIMIT 1",
+	"(SELECT a FROM t LIMIT 2) UNION ALL SELECT 1 ORDER BY 1 LIMIT 1", "TABLE t ORDER BY zz",
 	// Set-returning functions.
 	"SELECT generate_series(1, 3), generate_series(1, b), generate_series(1, n, 0.5), generate_series(ts, ts, '1 day'), generate_series(tz, tz, '1 day'), unnest(ARRAY[1, 2]), unnest('{a,b}'::text[]) FROM t",
 	"SELECT * FROM generate_series(1, 3)", "SELECT g, * FROM generate_series(1, 3) g", "SELECT * FROM generate_series(1, 3) WITH ORDINALITY", "SELECT * FROM generate_series(1, 3) WITH ORDINALITY AS g(x)",
