@@ -18,7 +18,7 @@ func (r *rewriter) decorrelate(root *Node) (*Node, error) {
 	if !hasSubqueries(root) {
 		return root, nil
 	}
-	d := &decorrelator{r: r, done: map[*Node]*Node{}}
+	d := &decorrelator{r: r, done: map[*Node]*Node{}, deps: map[*Node]bool{}}
 	out := d.node(root)
 	return out, d.err
 }
@@ -114,7 +114,8 @@ func mapExprsOf(n *Node, f func(expr.Expr) expr.Expr) *Node {
 type decorrelator struct {
 	r    *rewriter
 	done map[*Node]*Node
-	err  error // the first
+	deps map[*Node]bool // what dependent found
+	err  error          // the first
 }
 
 func (d *decorrelator) fail(err error) {

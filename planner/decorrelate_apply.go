@@ -15,13 +15,21 @@ type pulled struct {
 	preds []expr.Expr
 }
 
-func dependent(n *Node) bool { return len(outersOf(n)) > 0 }
+// dependent reports whether a plan without Apply refers to a row around it.
+func (d *decorrelator) dependent(n *Node) bool {
+	found, ok := d.deps[n]
+	if !ok {
+		found = slices.ContainsFunc(nodeExprs(n), hasOuter) || slices.ContainsFunc(n.Inputs, d.dependent)
+		d.deps[n] = found
+	}
+	return found
+}
 
 // pull pulls projections and filters that depend on the row around the plan to its top; with joins also through joins.
 //
 //	Filter(a = outer$0)(Project(x + outer$1 AS b)(r))  =>  core r, cols x + outer$1, preds a = outer$0
 func (d *decorrelator) pull(n *Node, joins bool) *pulled {
-	if !dependent(n) {
+	if !d.dependent(n) {
 		return &pulled{core: n, cols: columnExprs(n.Schema)}
 	}
 	switch op := n.Op.(type) {
@@ -85,7 +93,7 @@ func (d *decorrelator) pullJoin(n *Node, op *Join) *pulled {
 	if op.Kind == FullJoin || len(op.LeftKeys) > 0 {
 		return nil
 	}
-	if op.Kind != InnerJoin && (dependent(n.Inputs[1]) || op.On != nil && hasOuter(op.On)) {
+	if op.Kind != InnerJoin && (d.dependent(n.Inputs[1]) || op.On != nil && hasOuter(op.On)) {
 		return nil
 	}
 	l, r := d.pull(n.Inputs[0], true), d.pull(n.Inputs[1], true)
@@ -158,7 +166,7 @@ func (d *decorrelator) apply(kind JoinKind, left, right *Node, args []expr.Expr,
 	width := len(left.Schema)
 	p := d.pull(right, true)
 	global := isGlobal(p.core)
-	if !global && dependent(p.core) {
+	if !global && d.dependent(p.core) {
 		p = d.pull(right, false)
 		global = isGlobal(p.core)
 	}
@@ -172,7 +180,7 @@ func (d *decorrelator) apply(kind JoinKind, left, right *Node, args []expr.Expr,
 		return node
 	}
 	var keys []expr.Expr
-	if dependent(p.core) {
+	if d.dependent(p.core) {
 		u := d.unnest(left, args, p)
 		core := p.core
 		if len(p.preds) > 0 {
@@ -307,7 +315,7 @@ func (d *decorrelator) single(kind JoinKind, width int, joined, right *Node, p *
 //
 //	Aggregate aggs(q)  =>  LeftJoin(left, Aggregate by d aggs(q')), counts that find no group being 0
 func (d *decorrelator) withGlobal(left, agg *Node, args []expr.Expr) *Node {
-	if !dependent(agg) {
+	if !d.dependent(agg) {
 		return newJoin(InnerJoin, left, agg, nil)
 	}
 	u := d.unnest(left, args, &pulled{core: agg})

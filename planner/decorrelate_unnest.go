@@ -257,7 +257,7 @@ func (u *unnester) push(n *Node) *dependence {
 }
 
 func (u *unnester) step(n *Node) *dependence {
-	if !dependent(n) {
+	if !u.dependent(n) {
 		return &dependence{node: n, at: map[int]binding{}}
 	}
 	switch op := n.Op.(type) {
@@ -302,7 +302,7 @@ func (u *unnester) step(n *Node) *dependence {
 		m := mapExprsOf(n, in.replaced)
 		return u.appending(n, m.Op, in)
 	case *TemporalJoin, *AsofJoin:
-		if !dependent(n.Inputs[1]) && len(outersIn(nodeExprs(n)...)) == 0 {
+		if !u.dependent(n.Inputs[1]) && len(outersIn(nodeExprs(n)...)) == 0 {
 			return u.lookup(n)
 		}
 	}
