@@ -37,8 +37,10 @@ type MultiSpec struct {
 // there in chains; a row is one stretch of memory (see rowLayout) with a weight, addressed by slot. A slot stays while its row
 // lives. Adding a row changes that row alone.
 //
-//	logged row: _key = [bucket of its time] hash of its key, number among the rows of that hash (8 bytes each, big endian);
-//	            weight, [count], row
+//	logged row: _key = [bucket of its time] number of the row, hash of its key (8 bytes each, big endian); weight, [count], row
+//
+// Rows are numbered as they come, so that logs and snapshots are in that order. Workers number for themselves: rows of
+// one hash are always on one worker, and a table that is loaded goes on above all numbers that it saw.
 //
 // Unlike other tables it keeps rows of any weight, zero and below too, until Prune.
 type Multi struct {
@@ -46,7 +48,9 @@ type Multi struct {
 	multi  MultiSpec
 	layout rowLayout
 	schema *arrow.Schema
-	exact  bool // equal hashes are equal keys
+	exact  bool   // equal hashes are equal keys
+	number uint64 // of the row that came last
+	loaded uint64 // while rows are loaded: the highest number among those that were taken in
 
 	// A slot's memory: next and previous slot of the chain + 1 (4 bytes each), hash of the key, number and flags, weight, then
 	// those of: count, [place of the blob], [next and previous slot of the bucket + 1, 4 bytes each]; and the row.
@@ -317,11 +321,8 @@ func (t *Multi) Add(m *RowImages, weights []int64, slots []uint32) {
 			slots[i] = slot
 			continue
 		}
-		number := t.nextNumber(head)
-		if head == NoSlot {
-			number = t.firstNumber(m.hashes[i])
-		}
-		slot = t.insert(m.hashes[i], head, number, m.row(i), m.tail(i))
+		t.number++
+		slot = t.insert(m.hashes[i], head, t.number, m.row(i), m.tail(i))
 		*u64At(t.mem(slot), multiNumber) |= flagFresh | flagDirty
 		t.changed, t.old = append(t.changed, slot), append(t.old, MultiOld{})
 		t.setWeight(slot, w)
@@ -344,7 +345,7 @@ func (t *Multi) near(m *RowImages) {
 	for i, head := range t.heads {
 		if head != NoSlot {
 			if next := *u32At(t.mem(head), multiNext); next != 0 {
-				sum += *u64At(t.mem(next-1), multiNumber)
+				sum += *u64At(t.mem(next-1), multiHash)
 			}
 		} else {
 			h := uint32(m.hashes[i])
@@ -418,35 +419,6 @@ func (t *Multi) Changed() ([]uint32, []MultiOld) { return t.changed, t.old }
 
 // Touched reports whether a row was touched in this epoch.
 func (t *Multi) Touched(slot uint32) bool { return *u64At(t.mem(slot), multiNumber)&flagDirty != 0 }
-
-// nextNumber numbers a new row of a chain. Of a chain's rows the first or the second has the highest number: new ones
-// become the second.
-func (t *Multi) nextNumber(head uint32) uint64 {
-	if head == NoSlot {
-		return 1
-	}
-	p := t.mem(head)
-	n := *u64At(p, multiNumber) & numberMask
-	if next := *u32At(p, multiNext); next != 0 {
-		n = max(n, *u64At(t.mem(next-1), multiNumber)&numberMask)
-	}
-	return n + 1
-}
-
-// firstNumber numbers the first row of a key. The numbers of keys that differ and have one hash lie far apart.
-func (t *Multi) firstNumber(hash uint64) uint64 {
-	tag := uint32(hash)
-	s := t.keys.segment(tag)
-	n := uint64(1)
-	for at := tag & s.mask; s.entries[at] != 0; at = (at + 1) & s.mask {
-		if e := s.entries[at]; uint32(e>>32) == tag {
-			if head := uint32(e) - 1; *u64At(t.mem(head), multiHash) == hash {
-				n = max(n, t.nextNumber(head)&^(1<<40-1)+1<<40+1)
-			}
-		}
-	}
-	return n
-}
 
 // insert makes a row of weight zero behind head, or as the first of its key.
 func (t *Multi) insert(hash uint64, head uint32, number uint64, fixed, blob []byte) uint32 {

@@ -23,8 +23,8 @@ func (t *Multi) appendKey(dst []byte, slot uint32) []byte {
 		dst = appendBucket(dst, t.bucketOf(slot))
 	}
 	p := t.mem(slot)
-	dst = binary.BigEndian.AppendUint64(dst, *u64At(p, multiHash))
-	return binary.BigEndian.AppendUint64(dst, *u64At(p, multiNumber)&numberMask)
+	dst = binary.BigEndian.AppendUint64(dst, *u64At(p, multiNumber)&numberMask)
+	return binary.BigEndian.AppendUint64(dst, *u64At(p, multiHash))
 }
 
 func appendBucket(dst []byte, id int64) []byte {
@@ -166,10 +166,11 @@ func (t *Multi) apply(l *logged, accept func(hash uint64) bool) error {
 		if len(key) != n {
 			return fmt.Errorf("key %x: %w", key, errKey)
 		}
-		hash, number := binary.BigEndian.Uint64(key[n-16:]), binary.BigEndian.Uint64(key[n-8:])
+		number, hash := binary.BigEndian.Uint64(key[n-16:]), binary.BigEndian.Uint64(key[n-8:])
 		if number == 0 || number > numberMask {
 			return fmt.Errorf("key %x: %w", key, errKey)
 		}
+		t.number = max(t.number, number)
 		if accept != nil && !accept(t.routed(hash)) {
 			continue
 		}
@@ -204,8 +205,7 @@ func (t *Multi) load(hash, number uint64, row []byte) {
 	m := &t.one
 	m.l, m.n, m.fixed, m.blob = &t.layout, 1, fixed, blob
 	m.blobAt, m.hashes = append(m.blobAt[:0], 0, uint32(len(blob))), append(m.hashes[:0], hash)
-	head := t.find(t, m, 0)
-	if t.nextNumber(head) > number { // else it is new
+	if number <= t.loaded { // else it is new
 		if slot := t.numbered(hash, number); slot != NoSlot {
 			if bytes.Equal(t.fixedOf(slot), fixed) && bytes.Equal(t.blobOf(slot), blob) {
 				t.changed = append(t.changed[:0], slot)
@@ -213,19 +213,10 @@ func (t *Multi) load(hash, number uint64, row []byte) {
 			}
 			t.byID.remove(idTag(hash, number), slot)
 			t.unlink(slot)
-			head = t.find(t, m, 0)
 		}
 	}
-	// Numbers fall from the second row on: see nextNumber.
-	at := head
-	for at != NoSlot {
-		next := t.Next(at)
-		if next == NoSlot || *u64At(t.mem(next), multiNumber)&numberMask < number {
-			break
-		}
-		at = next
-	}
-	slot := t.insert(hash, at, number, fixed, blob)
+	t.loaded = max(t.loaded, number)
+	slot := t.insert(hash, t.find(t, m, 0), number, fixed, blob)
 	if t.byID != nil {
 		t.byID.insert(idTag(hash, number), slot)
 	}
