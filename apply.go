@@ -63,12 +63,23 @@ func (s *Session) apply(ctx context.Context, stmts []sql.Statement, migrate, bes
 	db.ddl.Lock()
 	defer db.ddl.Unlock()
 	before := db.Catalog()
-	defs, err := definitions(stmts, before)
+	p, err := s.planner(nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, stmt := range stmts { // schemas first, as the names of objects need them
+		if x, ok := stmt.(*sql.CreateSchema); ok && !p.Catalog.HasSchema(x.Name.String()) {
+			if p.Catalog, _, err = p.PlanCreateSchema(x); err != nil {
+				return nil, &StatementError{Stmt: stmt, Err: located(err, stmt)}
+			}
+		}
+	}
+	defs, err := definitions(stmts, p)
 	if err != nil {
 		return nil, err
 	}
 	stale := differing(before, defs, beside)
-	catalog := before
+	catalog := p.Catalog
 	var drop []*planner.Object
 	for len(stale) > 0 {
 		next, dropped, err := catalog.Drop(stale[0].ID, true)
@@ -82,14 +93,15 @@ func (s *Session) apply(ctx context.Context, stmts []sql.Statement, migrate, bes
 		catalog = next
 	}
 	without := catalog
-	p, err := s.planner(nil)
-	if err != nil {
-		return nil, err
-	}
 	var said []Notice
 	var change exec.Alteration
 	continued := map[string]bool{} // sinks that go on behind what they delivered
 	var diff strings.Builder
+	for _, name := range catalog.Schemas() {
+		if !before.HasSchema(name) {
+			fmt.Fprintf(&diff, "create schema %s\n", name)
+		}
+	}
 	for _, d := range defs {
 		if catalog.Lookup(d.name) != nil {
 			continue
@@ -156,35 +168,42 @@ func userObjects(c *planner.Catalog) []*planner.Object {
 }
 
 // definitions returns the CREATE statements, and the INSERTs, which are sinks.
-func definitions(stmts []sql.Statement, c *planner.Catalog) ([]definition, error) {
+func definitions(stmts []sql.Statement, p *planner.Planner) ([]definition, error) {
 	var defs []definition
 	kept := map[string]bool{} // tables that INSERT writes to at once
-	for _, o := range c.Objects() {
+	for _, o := range p.Catalog.Objects() {
 		kept[o.Name] = o.Table != nil
+	}
+	called := func(n *sql.Name) string { // a wrong schema is found when the object is made
+		if full, err := p.NewName(n); err == nil {
+			return full
+		}
+		return n.String()
 	}
 	for _, stmt := range stmts {
 		if x, ok := stmt.(*sql.CreateTable); ok {
-			kept[x.Name.Last().Name] = !external(x)
+			kept[called(x.Name)] = !external(x)
 		}
 	}
 	for _, stmt := range stmts {
 		d := definition{stmt: stmt, text: sql.Format(stmt)}
 		switch x := stmt.(type) {
 		case *sql.CreateSource:
-			d.name = x.Name.Last().Name
+			d.name = called(x.Name)
 		case *sql.CreateTable:
-			d.name = x.Name.Last().Name
+			d.name = called(x.Name)
 		case *sql.CreateView:
-			d.name = x.Name.Last().Name
+			d.name = called(x.Name)
 		case *sql.CreateSink:
-			d.name = x.Name.Last().Name
+			d.name = called(x.Name)
 		case *sql.CreateIndex:
-			d.name = indexNameOf(x)
+			d.name = called(indexNameOf(x))
 		case *sql.Insert:
-			if kept[x.Table.Name.Last().Name] {
+			if kept[called(x.Table.Name)] {
 				continue
 			}
-			d.name = "insert_into_" + x.Table.Name.Last().Name // as the planner names it
+			schema, bare := planner.SplitName(called(x.Table.Name))
+			d.name = planner.CatalogName(schema, "insert_into_"+bare) // as the planner names it
 		default:
 			continue
 		}
@@ -199,18 +218,25 @@ func definitions(stmts []sql.Statement, c *planner.Catalog) ([]definition, error
 	return defs, nil
 }
 
-// indexNameOf is the name of an index: what CREATE INDEX gives it, else what PostgreSQL would.
-func indexNameOf(x *sql.CreateIndex) string {
-	if x.Name != nil {
-		return x.Name.Last().Name
+// indexNameOf is the name of an index, in the schema of its table: what CREATE INDEX gives it, else what PostgreSQL would.
+func indexNameOf(x *sql.CreateIndex) *sql.Name {
+	if x.Name != nil && len(x.Name.Parts) > 1 {
+		return x.Name
 	}
-	name := x.Table.Last().Name
+	name := *x.Table
+	name.Parts = slices.Clone(name.Parts)
+	last := &name.Parts[len(name.Parts)-1]
+	if x.Name != nil {
+		last.Name = x.Name.Last().Name
+		return &name
+	}
 	for _, k := range x.Keys {
 		if ref, ok := k.X.(*sql.ColumnRef); ok {
-			name += "_" + ref.Parts[len(ref.Parts)-1].Name
+			last.Name += "_" + ref.Parts[len(ref.Parts)-1].Name
 		}
 	}
-	return name + "_idx"
+	last.Name += "_idx"
+	return &name
 }
 
 // differing returns the objects of the catalog that a script does not define as they are; beside: of those that it names.

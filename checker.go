@@ -67,13 +67,18 @@ func (c *Checker) statement(stmt sql.Statement) []Diagnostic {
 			_, err = p.PlanDML(stmt)
 			break
 		}
-		if defs, err := definitions([]sql.Statement{stmt}, p.Catalog); err == nil && len(defs) > 0 {
+		if defs, err := definitions([]sql.Statement{stmt}, p); err == nil && len(defs) > 0 {
 			name = defs[0].name
 		}
 		var created *planner.Created
 		if created, err = planCreation(p, c.session.db.connectors, stmt); err == nil {
 			warnings = created.Warnings
 			c.session.db.setCatalog(created.Catalog)
+		}
+	case *sql.CreateSchema:
+		var to *planner.Catalog
+		if to, _, err = p.PlanCreateSchema(x); err == nil {
+			c.session.db.setCatalog(to)
 		}
 	case *sql.Drop:
 		var dropped *planner.Dropped

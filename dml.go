@@ -550,7 +550,7 @@ func (s *Session) truncate(ctx context.Context, p *planner.Planner, stmt *sql.Tr
 	p.Catalog = s.db.Catalog()
 	var writes []exec.TableWrite
 	for _, name := range stmt.Tables {
-		o, err := findObject(p.Catalog, name)
+		o, err := p.Find(name)
 		switch {
 		case err != nil:
 			return Result{}, err

@@ -194,7 +194,7 @@ func (v *systemView) schemaOID(name string) int64 {
 
 // schemas are the names of all schemas.
 func (v *systemView) schemas() []string {
-	list := []string{"pg_catalog", "information_schema", "public", "streamsql"}
+	list := append([]string{"pg_catalog", "information_schema", "streamsql"}, v.catalog.Schemas()...)
 	for _, o := range v.objects {
 		if !slices.Contains(list, o.schema) {
 			list = append(list, o.schema)

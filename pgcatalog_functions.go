@@ -363,7 +363,12 @@ func (s *Session) sessionValue(name string, args []planner.Param) (v planner.Par
 		case "current_database", "current_catalog":
 			return text(database)
 		case "current_schema":
-			return text("public")
+			for _, schema := range s.searchPath() {
+				if s.db.Catalog().HasSchema(schema) {
+					return text(schema)
+				}
+			}
+			return planner.Param{T: types.TextType}, true, nil
 		case "version":
 			version, _ := s.Setting("server_version")
 			return text("PostgreSQL " + version)
@@ -382,9 +387,14 @@ func (s *Session) sessionValue(name string, args []planner.Param) (v planner.Par
 			return planner.Param{T: types.TextType, Value: host}, true, nil
 		}
 	case name == "current_schemas" && len(args) == 1:
-		list := []any{"public"}
+		var list []any
 		if implicit, _ := args[0].Value.(bool); implicit {
-			list = []any{"pg_catalog", "public"}
+			list = append(list, "pg_catalog")
+		}
+		for _, schema := range s.searchPath() {
+			if s.db.Catalog().HasSchema(schema) {
+				list = append(list, schema)
+			}
 		}
 		return planner.Param{T: types.ArrayOf(types.TextType), Value: list}, true, nil
 	case name == "current_setting" && len(args) <= 2:

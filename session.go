@@ -142,7 +142,7 @@ func (s *Session) planner(args []any) (*planner.Planner, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p := &planner.Planner{Catalog: s.db.Catalog(), Registry: s.db.registry, Settings: s.settings, Connectors: s.db.connectors,
-		SessionValue: s.sessionValue}
+		SearchPath: parsePath(s.set["search_path"]), SessionValue: s.sessionValue}
 	for i, a := range args {
 		param, err := paramOf(a)
 		if err != nil {
@@ -151,6 +151,32 @@ func (s *Session) planner(args []any) (*planner.Planner, error) {
 		p.Params = append(p.Params, param)
 	}
 	return p, nil
+}
+
+// parsePath reads the value of search_path; nil: the default. "$user" names no schema here.
+func parsePath(text string) []string {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	path := []string{}
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		if len(part) >= 2 && part[0] == '"' && part[len(part)-1] == '"' {
+			part = part[1 : len(part)-1]
+		}
+		if part != "" && part != "$user" {
+			path = append(path, part)
+		}
+	}
+	return path
+}
+
+// searchPath is the session's schemas for names without one.
+func (s *Session) searchPath() []string {
+	if path := parsePath(s.setting("search_path")); path != nil {
+		return path
+	}
+	return []string{"public"}
 }
 
 // Catalog returns the objects as they are now.
@@ -191,7 +217,7 @@ func paramOf(a any) (planner.Param, error) {
 var sessionSettings = []types.OptionSpec{
 	{Name: "dialect", Kind: types.OptEnum, Enum: []string{"native", "mysql"}, Default: "native", Doc: "the dialect in which queries are written"},
 	{Name: "trigger", Default: "0", Doc: "the least time from one epoch's begin to the next's, such as '1 second'; 'available_now' is the command's --until-idle"},
-	{Name: "search_path", Default: "public", Doc: "accepted for clients that set it; there is one schema"},
+	{Name: "search_path", Default: "public", Doc: "schemas where names without one are looked for, separated by commas; objects are made in the first"},
 }
 
 // setTo changes a setting; an empty value or "default" goes back to the default.

@@ -119,7 +119,7 @@ func (s *Session) showTable(p *planner.Planner, stmt *sql.Show) (*table, error) 
 	case "all", "parameters":
 		return s.showAll(), nil
 	case "create":
-		o, err := findObject(p.Catalog, stmt.Name)
+		o, err := p.Find(stmt.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -206,7 +206,7 @@ func (s *Session) showAll() *table {
 }
 
 func (s *Session) columnTable(p *planner.Planner, name *sql.Name) (*table, error) {
-	o, err := findObject(p.Catalog, name)
+	o, err := p.Find(name)
 	if err != nil {
 		return nil, err
 	}

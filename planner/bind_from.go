@@ -140,42 +140,14 @@ func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 	if err != nil {
 		return nil, err
 	}
-	item.name, item.object = t.Name.Last().Name, joinIdents(t.Name.Parts)
-	if q := t.Name.Qualifier(); len(q) == 1 && q[0].Name == publicSchema {
-		item.object = item.name
-	}
+	item.name, item.object = t.Name.Last().Name, o.Name
 	return b.aliased(item, t.Alias)
 }
 
-// lookup finds an object by its name, which may be qualified with the schema public.
+// lookup finds an object by its name.
 //
 // Errors: CodeUndefinedTable with the nearest name.
-func (b *binder) lookup(name *sql.Name) (*Object, error) {
-	if o := b.p.copied(name); o != nil {
-		return o, nil
-	}
-	return findObject(b.p.Catalog, name)
-}
-
-func findObject(c *Catalog, name *sql.Name) (*Object, error) {
-	full := objectName(name)
-	if o := c.Lookup(full); o != nil {
-		return o, nil
-	}
-	err := types.Errorf(types.CodeUndefinedTable, "relation %q does not exist", name).At(name.Span())
-	if near := types.Nearest(full, c.Names()); near != "" {
-		return nil, err.WithHint("did you mean %q?", near)
-	}
-	return nil, err
-}
-
-// objectName is the name under which the catalog keeps an object.
-func objectName(name *sql.Name) string {
-	if q := name.Qualifier(); len(q) == 1 && q[0].Name == publicSchema {
-		return name.Last().Name
-	}
-	return name.String()
-}
+func (b *binder) lookup(name *sql.Name) (*Object, error) { return b.p.Find(name) }
 
 // scanObject makes the plan that reads an object.
 func (b *binder) scanObject(o *Object, sp types.Span) (*fromItem, error) {

@@ -20,6 +20,8 @@ type Catalog struct {
 	byName map[string]*Object
 	byID   map[ObjectID]*Object
 	done   []DoneStatement
+	// schemas are those that users have made.
+	schemas []string
 }
 
 // Object is one catalog object; exactly one of the pointers behind Kind is set.
@@ -239,7 +241,7 @@ func (c *Catalog) Dependents(id ObjectID) []*Object {
 }
 
 func (c *Catalog) clone() *Catalog {
-	return &Catalog{next: c.next, byName: maps.Clone(c.byName), byID: maps.Clone(c.byID), done: c.done}
+	return &Catalog{next: c.next, byName: maps.Clone(c.byName), byID: maps.Clone(c.byID), done: c.done, schemas: c.schemas}
 }
 
 // catalogRecord is the stored form of a catalog.
@@ -248,6 +250,7 @@ type catalogRecord struct {
 	Next    ObjectID
 	Objects []*Object
 	Done    []DoneStatement
+	Schemas []string
 }
 
 const catalogVersion = 1
@@ -255,7 +258,7 @@ const catalogVersion = 1
 // Encode returns the stored form of the user's objects; DecodeCatalog reads it.
 func (c *Catalog) Encode() ([]byte, error) {
 	registerGob()
-	rec := catalogRecord{Version: catalogVersion, Next: c.next, Done: c.done}
+	rec := catalogRecord{Version: catalogVersion, Next: c.next, Done: c.done, Schemas: c.schemas}
 	for _, o := range c.Objects() {
 		if o.Kind != KindSystem {
 			rec.Objects = append(rec.Objects, o)
@@ -287,6 +290,6 @@ func DecodeCatalog(data []byte) (*Catalog, error) {
 		}
 		c.byName[o.Name], c.byID[o.ID] = o, o
 	}
-	c.next, c.done = max(rec.Next, FirstUserID), rec.Done
+	c.next, c.done, c.schemas = max(rec.Next, FirstUserID), rec.Done, rec.Schemas
 	return c, nil
 }

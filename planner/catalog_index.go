@@ -55,7 +55,7 @@ func (c *Catalog) UniqueKeys(table *Object) []UniqueKey {
 		keys = append(keys, UniqueKey{Name: t.KeyName, Columns: t.PrimaryKey, Primary: true})
 	}
 	for _, o := range c.uniqueIndexes(table.ID) {
-		keys = append(keys, UniqueKey{Name: o.Name, Columns: o.Index.Columns})
+		keys = append(keys, UniqueKey{Name: bareName(o.Name), Columns: o.Index.Columns})
 	}
 	return keys
 }

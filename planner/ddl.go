@@ -45,13 +45,11 @@ func (p *Planner) begin(stmt sql.Statement, kind ObjectKind, name *sql.Name, ifN
 	if temporary {
 		return nil, types.NotSupported(stmt.Span(), "temporary objects")
 	}
-	if q := name.Qualifier(); len(q) > 1 || len(q) == 1 && q[0].Name != publicSchema {
-		if q[0].Name == "streamsql" {
-			return nil, types.Errorf(types.CodeInsufficientRights, "the schema \"streamsql\" is for system relations").At(name.Span())
-		}
-		return nil, types.NotSupported(name.Span(), "schemas other than public")
+	full, err := p.NewName(name)
+	if err != nil {
+		return nil, err
 	}
-	c := &creation{binder: p.newBinder(set), name: objectName(name), kind: kind, stmt: stmt, base: p.Catalog}
+	c := &creation{binder: p.newBinder(set), name: full, kind: kind, stmt: stmt, base: p.Catalog}
 	have := p.Catalog.Lookup(c.name)
 	switch {
 	case have == nil:

@@ -14,7 +14,7 @@ import (
 // Errors: CodeWrongObjectType for what keeps no rows; CodeUndefinedColumn; CodeNotSupported for expressions and conditions. That rows are
 // not unique is for the caller to find.
 func (p *Planner) PlanCreateIndex(stmt *sql.CreateIndex) (*Created, error) {
-	table, err := findObject(p.Catalog, stmt.Table)
+	table, err := p.Find(stmt.Table)
 	switch {
 	case err != nil:
 		return nil, err
@@ -59,6 +59,9 @@ func (p *Planner) PlanCreateIndex(stmt *sql.CreateIndex) (*Created, error) {
 	if name == nil {
 		name = nameOf(p.Catalog.freeName(indexName(table, x.Columns, "idx")))
 		name.At = stmt.Table.At
+	} else if len(name.Parts) == 1 { // it is in the schema of its table
+		name = nameOf(CatalogName(schemaOf(table), name.Last().Name))
+		name.At = stmt.Name.At
 	}
 	c, err := p.begin(stmt, KindIndex, name, stmt.IfNotExists, false, false, p.Settings)
 	if err != nil {
@@ -67,16 +70,22 @@ func (p *Planner) PlanCreateIndex(stmt *sql.CreateIndex) (*Created, error) {
 	if c.existed != nil {
 		return c.found(), nil
 	}
-	if name != stmt.Name {
+	if stmt.Name == nil {
 		c.notice(stmt.Table.Span(), "", "the index is called %q", name.Last().Name)
 	}
 	c.deps[table.ID] = true
 	return c.end(&Object{Index: x})
 }
 
+func schemaOf(o *Object) string {
+	schema, _ := SplitName(o.Name)
+	return schema
+}
+
 // indexName is what PostgreSQL calls an index that is given no name.
 func indexName(table *Object, cols []int, suffix string) string {
-	return fmt.Sprintf("%s_%s_%s", table.Name, strings.Join(columnNames(cols, table.Schema()), "_"), suffix)
+	schema, name := SplitName(table.Name)
+	return CatalogName(schema, fmt.Sprintf("%s_%s_%s", name, strings.Join(columnNames(cols, table.Schema()), "_"), suffix))
 }
 
 // freeName returns a name, with a number behind it if it is taken.

@@ -357,7 +357,7 @@ func (c *creation) upsertKey(root *Node, key []int, sp types.Span) ([]int, error
 //
 // Errors: CodeNotSupported for tables that are kept here.
 func (p *Planner) PlanInsert(stmt *sql.Insert) (*Created, error) {
-	table, err := findObject(p.Catalog, stmt.Table.Name)
+	table, err := p.Find(stmt.Table.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -382,9 +382,10 @@ func (p *Planner) PlanInsert(stmt *sql.Insert) (*Created, error) {
 	if err != nil {
 		return nil, at(err, stmt.Table.Span())
 	}
-	name := "insert_into_" + table.Name
+	schema, bare := SplitName(table.Name)
+	name := CatalogName(schema, "insert_into_"+bare)
 	set := p.Settings.with(r.options)
-	c, err := p.begin(stmt, KindSink, &sql.Name{At: stmt.Table.At, Parts: []sql.Ident{{Name: name}}}, false, false, false, set)
+	c, err := p.begin(stmt, KindSink, &sql.Name{At: stmt.Table.At, Parts: nameOf(name).Parts}, false, false, false, set)
 	if err != nil {
 		return nil, err
 	}

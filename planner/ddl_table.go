@@ -73,7 +73,7 @@ func (c *creation) tableAs(stmt *sql.CreateTable) (*Created, error) {
 		return nil, types.Errorf(types.CodeSyntax, "too many column names were specified").At(stmt.Names[rel.visible].Span())
 	}
 	rel = rel.named(stmt.Names)
-	t := &Table{AppendOnly: stmt.AppendOnly, KeyName: c.name + "_pkey"}
+	t := &Table{AppendOnly: stmt.AppendOnly, KeyName: bareName(c.name) + "_pkey"}
 	for _, f := range rel.node.Schema[:rel.visible] {
 		t.Columns = append(t.Columns, TableColumn{Field: types.Field{Name: f.Name, Type: f.Type}})
 	}
@@ -211,7 +211,7 @@ func firstQuery(x sql.Expr) (found *sql.Query) {
 // generatedColumn binds GENERATED ALWAYS AS (expr) over the other columns, which are not computed themselves.
 func (c *creation) generatedColumn(t *Table, i int, col *sql.ColumnDef) error {
 	name := col.Name.Name
-	eb := &exprBinder{binder: c.binder, sc: tableScope(c.name, t), clause: "a generated column"}
+	eb := &exprBinder{binder: c.binder, sc: tableScope(bareName(c.name), t), clause: "a generated column"}
 	if q := firstQuery(col.Generated); q != nil {
 		return types.Errorf(types.CodeNotSupported, "cannot use subquery in column generation expression").At(q.Span())
 	}
@@ -295,7 +295,7 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 	if err != nil {
 		return err
 	}
-	t.PrimaryKey, t.KeyName = key, c.name+"_pkey"
+	t.PrimaryKey, t.KeyName = key, bareName(c.name)+"_pkey"
 	for i, k := range key {
 		if slices.Contains(key[:i], k) {
 			return types.Errorf(types.CodeDuplicateColumn, "column %q appears twice in primary key constraint", t.Columns[k].Name).At(c.stmt.Span())
@@ -312,7 +312,7 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 	}
 	for _, col := range def.Columns {
 		for _, x := range col.Checks {
-			if err := c.check(t, x, fmt.Sprintf("%s_%s_check", c.name, col.Name.Name)); err != nil {
+			if err := c.check(t, x, fmt.Sprintf("%s_%s_check", bareName(c.name), col.Name.Name)); err != nil {
 				return err
 			}
 		}
@@ -323,9 +323,9 @@ func (c *creation) tableConstraints(t *Table, def *sql.TableDef) error {
 		}
 		name := con.Name.Name
 		if con.Name.IsZero() {
-			name = c.name + "_check"
+			name = bareName(c.name) + "_check"
 			if refs := columnNamesIn(con.Check); len(refs) == 1 {
-				name = fmt.Sprintf("%s_%s_check", c.name, refs[0])
+				name = fmt.Sprintf("%s_%s_check", bareName(c.name), refs[0])
 			}
 		} else if slices.ContainsFunc(t.Checks, func(x TableCheck) bool { return x.Name == name }) {
 			return types.Errorf(types.CodeDuplicateObject, "check constraint %q already exists", name).At(con.Span())
@@ -373,7 +373,9 @@ func (c *creation) uniques(t *Table, def *sql.TableDef) error {
 func (c *creation) withUniques(cat *Catalog, table *Object) (*Catalog, error) {
 	for _, o := range c.unique {
 		o.Index.Table, o.Deps = table.ID, []ObjectID{table.ID}
-		if o.Name == "" {
+		if o.Name != "" {
+			o.Name = CatalogName(schemaOf(table), o.Name)
+		} else {
 			o.Name = cat.freeName(indexName(table, o.Index.Columns, "key"))
 		}
 		var err error
@@ -403,7 +405,7 @@ func (c *creation) check(t *Table, x sql.Expr, name string) error {
 	if q := firstQuery(x); q != nil {
 		return types.Errorf(types.CodeNotSupported, "cannot use subquery in check constraint").At(q.Span())
 	}
-	eb := &exprBinder{binder: c.binder, sc: tableScope(c.name, t), clause: "CHECK"}
+	eb := &exprBinder{binder: c.binder, sc: tableScope(bareName(c.name), t), clause: "CHECK"}
 	e, err := eb.bindBool(x, "CHECK")
 	if err != nil {
 		return err

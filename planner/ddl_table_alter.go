@@ -171,7 +171,7 @@ func (a *tableAlteration) addColumn(x *sql.AlterAddColumn) (bool, error) {
 		return false, err
 	}
 	for _, c := range def.Checks {
-		if err := a.check(a.t, c, a.o.Name+"_"+def.Name.Name+"_check"); err != nil {
+		if err := a.check(a.t, c, bareName(a.o.Name)+"_"+def.Name.Name+"_check"); err != nil {
 			return false, err
 		}
 	}
@@ -337,7 +337,7 @@ func (a *tableAlteration) alterType(i int, x *sql.AlterColumn) error {
 	}
 	value := a.out.Values[i]
 	if x.Using != nil {
-		eb := &exprBinder{binder: a.binder, sc: tableScope(a.o.Name, a.o.Table), clause: "USING"}
+		eb := &exprBinder{binder: a.binder, sc: tableScope(bareName(a.o.Name), a.o.Table), clause: "USING"}
 		if value, err = eb.bind(x.Using); err != nil {
 			return err
 		}
@@ -407,7 +407,7 @@ func (a *tableAlteration) dropConstraint(x *sql.AlterDropConstraint) (bool, erro
 // constraintIndex is the index of a UNIQUE constraint, or nil.
 func (a *tableAlteration) constraintIndex(name string) *Object {
 	for _, o := range a.out.Catalog.Indexes(a.o.ID) {
-		if o.Index.Constraint && o.Name == name {
+		if o.Index.Constraint && bareName(o.Name) == name {
 			return o
 		}
 	}
@@ -468,7 +468,7 @@ func (a *tableAlteration) tableText() (string, error) {
 				}
 			}
 			if len(x.Columns) == len(o.Index.Columns) {
-				unique = append(unique, &Object{Name: o.Name, Index: x})
+				unique = append(unique, &Object{Name: bareName(o.Name), Index: x})
 			}
 		}
 	}
@@ -490,4 +490,10 @@ func (a *tableAlteration) tableText() (string, error) {
 }
 
 // nameOf is a catalog name as syntax.
-func nameOf(name string) *sql.Name { return &sql.Name{Parts: []sql.Ident{{Name: name}}} }
+func nameOf(full string) *sql.Name {
+	schema, name := SplitName(full)
+	if schema == publicSchema {
+		return &sql.Name{Parts: []sql.Ident{{Name: name}}}
+	}
+	return &sql.Name{Parts: []sql.Ident{{Name: schema}, {Name: name}}}
+}

@@ -92,7 +92,7 @@ func (p *Planner) PlanDML(stmt sql.Statement) (*DML, error) {
 
 // IsKeptTable reports whether a name is that of a table that is kept here.
 func (p *Planner) IsKeptTable(name *sql.Name) bool {
-	o, err := findObject(p.Catalog, name)
+	o, err := p.Find(name)
 	return err == nil && o.Table != nil
 }
 
@@ -155,7 +155,7 @@ func targetName(t *sql.TableName, o *Object) sql.Ident {
 	if !t.Alias.IsZero() {
 		return t.Alias.Name
 	}
-	return sql.Ident{At: t.At, Name: o.Name}
+	return sql.Ident{At: t.At, Name: bareName(o.Name)}
 }
 
 // affected binds the rows that UPDATE and DELETE find, and the columns of the others that RETURNING can name:

@@ -24,13 +24,16 @@ var dropKinds = map[sql.ObjectKind][]ObjectKind{
 //
 // Errors: CodeUndefinedTable, CodeWrongObjectType with the right statement as a hint, CodeDependentObjects.
 func (p *Planner) PlanDrop(stmt *sql.Drop) (*Dropped, error) {
+	if stmt.Kind == sql.ObjSchema {
+		return p.dropSchemas(stmt)
+	}
 	kinds, ok := dropKinds[stmt.Kind]
 	if !ok {
 		return nil, types.NotSupported(stmt.Span(), "DROP %s", stmt.Kind)
 	}
 	out := &Dropped{Catalog: p.Catalog}
 	for _, name := range stmt.Names {
-		o, err := findObject(out.Catalog, name)
+		o, err := p.find(out.Catalog, name)
 		if err != nil {
 			if stmt.IfExists {
 				out.Notices = append(out.Notices, Notice{Msg: types.Errorf("", "%q does not exist, skipping", name).Msg, Span: name.Span()})
@@ -38,7 +41,7 @@ func (p *Planner) PlanDrop(stmt *sql.Drop) (*Dropped, error) {
 			}
 			if e, ok := err.(*types.Error); ok {
 				c := *e
-				c.Msg = types.Errorf("", "%s %q does not exist", kinds[0], objectName(name)).Msg
+				c.Msg = types.Errorf("", "%s %q does not exist", kinds[0], name).Msg
 				if kinds[0] == KindIndex {
 					c.Code = types.CodeUndefinedObject
 				}

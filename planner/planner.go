@@ -12,7 +12,8 @@ type Planner struct {
 	Registry   *expr.Registry // nil: expr.Builtin
 	Settings   Settings
 	Connectors Connectors
-	Params     []Param // the values of $1, $2 ...
+	SearchPath []string // schemas where names without one are looked for; nil: public
+	Params     []Param  // the values of $1, $2 ...
 	// Infer collects the types of parameters, whose values are not there yet; such a plan only tells the columns.
 	Infer *ParamTypes
 	// Copied are the columns of the rows that COPY FROM brings (see CopyInsert); nil else.

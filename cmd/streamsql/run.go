@@ -185,7 +185,7 @@ func (f *runFlags) statements(ctx context.Context, session *streamsql.Session, s
 		file := s.fileOf(stmt)
 		creates := false
 		switch stmt.(type) {
-		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex, *sql.Insert:
+		case *sql.CreateSource, *sql.CreateTable, *sql.CreateView, *sql.CreateSink, *sql.CreateIndex, *sql.CreateSchema, *sql.Insert:
 			creates = true
 			if err := apply(); err != nil {
 				return renderIn(stderr, s, err)
