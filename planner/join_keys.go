@@ -2,6 +2,7 @@ package planner
 
 import (
 	"github.com/streamsql/streamsql/expr"
+	"github.com/streamsql/streamsql/types"
 )
 
 // joinKeys splits the conditions of joins: equalities of what one side gives with what the other gives become keys, the rest stays in
@@ -43,7 +44,7 @@ func (r *rewriter) equality(e expr.Expr, width int) (keyPair, bool) {
 	if side(b, width) == onLeft {
 		a, b = b, a
 	}
-	if side(a, width) != onLeft || side(b, width) != onRight || volatile(r.reg, e) || readsClock(e) {
+	if side(a, width) != onLeft || side(b, width) != onRight || volatile(r.reg, e) || readsClock(e) || !hashable(a.Type()) {
 		return keyPair{}, false
 	}
 	b = shiftExpr(b, -width)
@@ -255,4 +256,9 @@ func foldJoin(n *Node, op *Join) *Node {
 		return reproject(n.Inputs[0], exprs, n.Schema, DeadLetter)
 	}
 	return n
+}
+
+// hashable reports whether keys of a type are equal when = says so. JSON's are when their texts are, so that 1.0 is not 1.
+func hashable(t types.Type) bool {
+	return t.Kind != types.JSONB && t.Kind != types.Record && !(t.Kind == types.Array && (t.Elem == types.JSONB || t.Elem == types.Record))
 }
