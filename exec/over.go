@@ -40,6 +40,7 @@ type over struct {
 	rows    *state.Ordered
 	result  *state.BytesColumn
 	lanes   []*state.I64Column
+	texts   []*state.BytesColumn // by call; nil: none is carried
 	results *changelog.Encoder
 
 	set  changeSet
@@ -56,6 +57,14 @@ type overCall interface {
 	// eval returns the results of the rows that are to be computed. carried has the lanes of rows by slot, and lanes takes
 	// those of the computed rows.
 	eval(w *overWork, carried []*state.I64Column, lanes [][]int64) arrow.Array
+}
+
+// textCall is an overCall whose rows carry a byte string on as well.
+type textCall interface {
+	overCall
+	carriesText() bool
+	// setCarried gives eval the byte strings of rows by slot (nil: there are none), and the place for those of the computed rows.
+	setCarried(carried *state.BytesColumn, texts [][]byte)
 }
 
 func lowerOver(n *planner.Node, op *planner.Over, env *Env) (*Lowered, error) {
@@ -121,6 +130,11 @@ func (o *over) Open(ctx *OpenContext) (err error) {
 		for i := range n {
 			spec.Value = append(spec.Value, state.ColumnSpec{Name: fmt.Sprintf("lane%d", i), Kind: state.Int64})
 		}
+		for i, c := range o.calls {
+			if carriesText(c) {
+				spec.Value = append(spec.Value, state.ColumnSpec{Name: fmt.Sprintf("text%d", i), Kind: state.Bytes})
+			}
+		}
 	}
 	if o.rows, err = ctx.Tables.Ordered("rows", spec); err != nil {
 		return err
@@ -130,9 +144,21 @@ func (o *over) Open(ctx *OpenContext) (err error) {
 		for i := range n {
 			o.lanes = append(o.lanes, o.rows.I64(i+1))
 		}
+		o.texts = make([]*state.BytesColumn, len(o.calls))
+		for i, c := range o.calls {
+			if carriesText(c) {
+				n++
+				o.texts[i] = o.rows.Blob(n)
+			}
+		}
 	}
 	o.closing.open(ctx)
 	return nil
+}
+
+func carriesText(c overCall) bool {
+	t, ok := c.(textCall)
+	return ok && t.carriesText()
 }
 
 func (o *over) Process(ctx *Context, _ int, b *changelog.Batch, _ Emit) error {
@@ -240,6 +266,15 @@ func (o *over) eval(ctx *Context) error {
 		for k := range n {
 			w.lanes[at+k] = resize(w.lanes[at+k], len(w.eval))
 		}
+		if carriesText(c) {
+			w.texts[i] = resize(w.texts[i], len(w.eval))
+			clear(w.texts[i])
+			var col *state.BytesColumn
+			if o.keeps {
+				col = o.texts[i]
+			}
+			c.(textCall).setCarried(col, w.texts[i])
+		}
 		results[i] = storedAs(c.eval(w, carried, w.lanes[at:at+n]), o.plan.Calls[i].T)
 		at += n
 	}
@@ -337,6 +372,12 @@ func (out *overOut) differences(ctx *Context, results []arrow.Array) error {
 			p := l.At(slot)
 			if v := w.lanes[k][i]; *p != v {
 				*p, moved = v, true
+			}
+		}
+		for k, col := range o.texts {
+			if col != nil && !bytes.Equal(col.Get(slot), w.texts[k][i]) {
+				col.Set(slot, w.texts[k][i])
+				moved = true
 			}
 		}
 		w.moved[i] = moved

@@ -1,7 +1,6 @@
 package exec
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/apache/arrow/go/v17/arrow"
@@ -168,71 +167,6 @@ func (c *laneCall) merge(src [][]int64, from, to int) {
 		c.one[l] = src[l][from:to]
 	}
 	c.acc.merge(c.sum, c.zeros[:to-from], c.one)
-}
-
-// extremeCall computes min and max of any type: the candidates of a frame are in a queue, each better than those behind it.
-type extremeCall struct {
-	frame       *overFrame
-	arg, filter int
-	max         bool
-	enc         *changelog.Encoder
-	mask        argument
-}
-
-func newExtremeCall(c *planner.OverCall, agg *expr.Aggregate, f *overFrame, in types.Schema) *extremeCall {
-	return &extremeCall{frame: f, arg: c.Args[0], filter: c.Filter, max: agg.Kind == expr.Max, mask: argument{col: c.Args[0], filter: c.Filter},
-		enc: changelog.NewEncoder([]types.Type{in[c.Args[0]].Type}, []changelog.Order{{Exact: true}})}
-}
-
-func (c *extremeCall) reach() reach { return c.frame.reach() }
-func (*extremeCall) lanes() int     { return 0 }
-
-func (c *extremeCall) eval(w *overWork, _ []*state.I64Column, _ [][]int64) arrow.Array {
-	value := w.cols[c.arg]
-	used := c.mask.used(&rowSet{b: w.batch, n: len(w.slots)})
-	c.enc.Reset([]arrow.Array{value})
-	var arena []byte
-	ends := make([]int, len(w.slots)+1)
-	for i := range w.slots {
-		if used == nil || used[i] != 0 {
-			arena = c.enc.Append(arena, i)
-		}
-		ends[i+1] = len(arena)
-	}
-	key := func(i int) []byte { return arena[ends[i]:ends[i+1]] }
-	p := newPicker(w, value)
-	from, to := c.frame.bounds(w)
-	var queue []int
-	for k := range w.segs {
-		s := &w.segs[k]
-		queue = queue[:0]
-		head, next := 0, s.lo
-		for i := s.a; i < s.b; i++ {
-			a, b := int(from[i]), int(to[i])
-			for next = max(next, a); next < b; next++ {
-				if used != nil && used[next] == 0 {
-					continue
-				}
-				for len(queue) > head {
-					o := bytes.Compare(key(next), key(queue[len(queue)-1]))
-					if (o < 0) == c.max && o != 0 {
-						break
-					}
-					queue = queue[:len(queue)-1]
-				}
-				queue = append(queue, next)
-			}
-			for head < len(queue) && queue[head] < a {
-				head++
-			}
-			if head < len(queue) && a < b {
-				p.pick(value, queue[head])
-			} else {
-				p.null()
-			}
-		}
-	}
-	return p.finish()
 }
 
 // frameCall computes any aggregate by aggregating every frame that differs from the one before, in the order of its rows.

@@ -25,6 +25,7 @@ type overWork struct {
 	batch    *changelog.Batch
 
 	lanes [][]int64      // what the computed rows carry on
+	texts [][][]byte     // by call, likewise
 	moved []bool         // that is not what they carried before, or they are new
 	errs  []*types.Error // of the computed rows; nil: none
 	gone  []goneRow
@@ -54,7 +55,7 @@ func (w *overWork) reset(o *over) {
 		for _, c := range o.calls {
 			n += c.lanes()
 		}
-		w.lanes = make([][]int64, n)
+		w.lanes, w.texts = make([][]int64, n), make([][][]byte, len(o.calls))
 	}
 }
 
