@@ -100,6 +100,9 @@ func (q *subqueryMaker) rows(depth int) string {
 		if q.chance(12) {
 			return "SELECT " + q.integer(depth-1)
 		}
+		if q.chance(12) && len(q.scope) > 0 {
+			return "SELECT " + q.pick("g", "max(g)") + " FROM generate_series(" + q.integer(0) + ", 3) g" + q.pick("", " WHERE g > "+q.integer(0))
+		}
 		if q.chance(12) {
 			return "VALUES (" + q.integer(depth-1) + "), (" + q.integer(0) + ")"
 		}
@@ -109,7 +112,7 @@ func (q *subqueryMaker) rows(depth int) string {
 			return "SELECT DISTINCT " + q.integer(0) + from + q.where(depth)
 		case 1:
 			c := q.scope[len(q.scope)-1] + "." + q.pick("a", "b")
-			return "SELECT " + q.pick(c, "count(*)::int", "max("+q.integer(depth-1)+")") + from + q.where(depth) + " GROUP BY " + c + q.pick("", " HAVING count(*) > 1", " HAVING max("+q.integer(0)+") > 1")
+			return "SELECT " + q.pick(c, "count(*)::int", "max("+q.integer(depth-1)+")") + from + q.where(depth) + " GROUP BY " + q.pick(c, c, "ROLLUP ("+c+")") + q.pick("", " HAVING count(*) > 1", " HAVING max("+q.integer(0)+") > 1")
 		case 2:
 			return "(SELECT " + q.integer(0) + from + q.where(depth) + " ORDER BY 1" + q.pick(" DESC", "") + " LIMIT " + q.pick("1", "2", "3 OFFSET 1") + ")"
 		case 3:
@@ -137,7 +140,9 @@ func (q *subqueryMaker) from(depth int) string {
 			text = "LATERAL (" + q.nested(func() string {
 				inner := q.from(depth - 1)
 				c := q.scope[len(q.scope)-1] + "."
-				switch q.IntN(3) {
+				switch q.IntN(4) {
+				case 3:
+					return "SELECT g AS a, g + " + q.integer(0) + " AS b, " + c + "n, " + c + "s" + inner + ", generate_series(" + q.pick("0", "1") + ", " + q.integer(0) + ") g" + q.where(depth-1)
 				case 0:
 					return "SELECT " + q.integer(depth-1) + " AS a, " + q.integer(0) + " AS b, " + c + "n, " + c + "s" + inner + q.where(depth-1)
 				case 1:
