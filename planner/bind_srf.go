@@ -205,6 +205,28 @@ func newTableFunc(in *Node, op *TableFunc) *Node {
 	return newNode(op, schema, in)
 }
 
+// refuseRows refuses window functions and set-returning functions, subqueries aside, in a clause that gives one row for each of its
+// input.
+func refuseRows(e sql.Node, clause string) error {
+	var failed error
+	sql.Inspect(e, func(n sql.Node) bool {
+		switch x := n.(type) {
+		case *sql.Query:
+			return false
+		case *sql.FuncCall:
+			switch {
+			case failed != nil:
+			case x.Over != nil:
+				failed = types.Errorf(types.CodeWindowing, "window functions are not allowed in %s", clause).At(x.Span())
+			case expr.IsTableFunction(x.Name.Last().Name):
+				failed = types.Errorf(types.CodeNotSupported, "set-returning functions are not allowed in %s", clause).At(x.Span())
+			}
+		}
+		return failed == nil
+	})
+	return failed
+}
+
 // tableFunction binds a set-returning function in FROM: f(...) [WITH ORDINALITY] [AS name (columns)]. unnest of several arrays is
 // several functions side by side. Its arguments are over no relation; those that refer to others are expr.Outer where that is
 // allowed. The item's node has the columns of the function only.

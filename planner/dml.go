@@ -166,6 +166,9 @@ func (b *binder) affected(with *sql.With, table *sql.TableName, o *Object, value
 		if b.hasAggregate(v) {
 			return nil, nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in UPDATE").At(v.Span())
 		}
+		if err := refuseRows(v, "UPDATE"); err != nil {
+			return nil, nil, err
+		}
 	}
 	star := &sql.Star{At: table.At, Qualifier: []sql.Ident{targetName(table, o)}}
 	sel := &sql.Select{At: table.At, From: append([]sql.TableExpr{table}, from...), Where: where}
@@ -394,6 +397,9 @@ func (b *binder) returning(items []sql.SelectItem, table *sql.TableName, o *Obje
 	for _, it := range items {
 		if b.hasAggregate(it.X) {
 			return nil, types.Errorf(types.CodeGrouping, "aggregate functions are not allowed in RETURNING").At(it.Span())
+		}
+		if err := refuseRows(it.X, "RETURNING"); err != nil {
+			return nil, err
 		}
 	}
 	n := len(o.Table.Columns)
