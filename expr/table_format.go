@@ -36,6 +36,8 @@ func (t *table) format() {
 	t.fn("to_char", sig(types.Float8Type, txt), txt, numberFormatter(func(f *numberFormat, dst []byte, x float64) ([]byte, error) {
 		return f.appendFloat(dst, x, 15)
 	}), fallible)
+	t.group("a text read by a template as a number", "to_number('12,454.8-', '99G999D9S')", "-12454.8")
+	t.fn("to_number", sig(txt, txt), types.NumericType, toNumber, fallible)
 	t.group("a text read by a template as a date", "to_date('05 Dec 2000', 'DD Mon YYYY')", "2000-12-05")
 	t.fn("to_date", sig(txt, txt), types.DateType, timeReader(func(r *timeReading, c *call) (int32, error) { return r.date() }), fallible)
 	t.group("a text read by a template as a timestamp with time zone", "to_timestamp('05 Dec 2000 13:05', 'DD Mon YYYY HH24:MI')", "2000-12-05 13:05:00+00")
@@ -130,4 +132,25 @@ func timeReader[R any](read func(r *timeReading, c *call) (R, error)) binder {
 			finish(c, out)
 		}}
 	}
+}
+
+func toNumber(*binding) kernel {
+	cache := &templates[*numberFormat]{}
+	return kernel{run: func(c *call) {
+		a, am := column[string](c, 0)
+		p, pm := column[string](c, 1)
+		r := results[types.NumericValue](c)
+		eachRow(c, func(i int) error {
+			if p[i&pm] == "" {
+				c.setNull(i)
+				return nil
+			}
+			f, err := cache.get(p[i&pm], parseNumberFormat)
+			if err == nil {
+				r[i], err = f.read(a[i&am])
+			}
+			return err
+		})
+		finish(c, r)
+	}}
 }
