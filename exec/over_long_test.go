@@ -36,6 +36,7 @@ func longCalls() map[string][]planner.OverCall {
 		"running max":  {f("max", 2)},
 		"running text": {f("max", 3)},
 		"first":        {f("first_value", 3)},
+		"aggregated":   {f("bit_or", 2), f("string_agg", 3, 3), framed("bit_and", planner.FrameRows, longBound(planner.Preceding, 40), longBound(planner.Following, 5), 2)},
 		"rows":         {framed("sum", planner.FrameRows, longBound(planner.Preceding, 3), longBound(planner.Following, 2), 2)},
 		"rows min":     {framed("min", planner.FrameRows, longBound(planner.Preceding, 9), current, 3), framed("min", planner.FrameRows, longBound(planner.Preceding, 2), current, 2)},
 		"range":        {framed("sum", planner.FrameRange, longBound(planner.Preceding, 5), current, 2), framed("count", planner.FrameRange, longBound(planner.Preceding, 2), longBound(planner.Following, 3))},
@@ -128,6 +129,9 @@ func TestOverComputesWhatChanged(t *testing.T) {
 			_, err = o.EndEpoch(ctx, emit)
 			require.NoError(t, err)
 			if i > 0 {
+				if name == "aggregated" {
+					continue // all of the frames is read
+				}
 				require.LessOrEqual(t, o.(*over).work.computed, 40, "%s: %d rows", name, o.(*over).work.computed)
 			}
 			o.(*over).work.computed = 0
