@@ -246,6 +246,9 @@ func (r *runner) statement(ctx context.Context, i int, rec Record) error {
 		}
 	}
 	if rec.Args[0] == "ok" {
+		if err == nil && r.cfg.RestartEvery && len(r.subs) == 0 && changesTables(rec.Text) {
+			return r.restart(ctx)
+		}
 		return err
 	}
 	if err == nil {
@@ -254,6 +257,22 @@ func (r *runner) statement(ctx context.Context, i int, rec Record) error {
 	}
 	r.expectError(i, rec, err)
 	return nil
+}
+
+// changesTables reports whether a record is statements that change tables, outside of a transaction.
+func changesTables(text string) bool {
+	stmts, err := sql.Parse(text)
+	if err != nil {
+		return false
+	}
+	for _, stmt := range stmts {
+		switch stmt.(type) {
+		case *sql.Insert, *sql.Update, *sql.Delete, *sql.Truncate:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (r *runner) expectError(i int, rec Record, err error) {
