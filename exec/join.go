@@ -89,6 +89,9 @@ func (a alone) weight(w int64, matched bool) int64 {
 // joinChunk is how many rows are taken at a time, so that their images stay in the processor's caches.
 const joinChunk = 1024
 
+// joinBytes is about how much text a batch of pairs may have: one long row may have very many matches.
+const joinBytes = 64 << 20
+
 func lowerJoin(n *planner.Node, op *planner.Join, env *Env) (*Lowered, error) {
 	j := &join{op: op, env: env, out: n.Schema, chains: map[uint32]presence{}}
 	left, right := n.Inputs[0], n.Inputs[1]
@@ -368,7 +371,8 @@ func (p *pairList) weigh(other *state.Multi) {
 func (j *join) match(ctx *Context, in int, b *changelog.Batch, chunk []uint32, emit Emit) error {
 	other := j.sides[1-in].table
 	// Rows that have come to the weight zero pair with nothing, but may come back before the epoch ends, and then have counted.
-	all, most := other.AllOnes() || j.sides[1-in].counted, j.env.batchRows()
+	all := other.AllOnes() || j.sides[1-in].counted
+	most := max(1, min(j.env.batchRows(), joinBytes/max(1, other.RowBytes()+j.img.MostBytes())))
 	counted := j.sides[in].counted
 	// All rows go one step along their chains before one goes the next, so that the processor fetches many at a time.
 	j.front = j.front[:0]
@@ -378,13 +382,13 @@ func (j *join) match(ctx *Context, in int, b *changelog.Batch, chunk []uint32, e
 		}
 	}
 	for len(j.front) > 0 {
-		if len(j.p.row)+len(j.front) > most {
-			if err := j.flush(ctx, in, b, emit); err != nil {
-				return err
-			}
-		}
 		n := 0
 		for _, f := range j.front {
+			if len(j.p.row) >= most {
+				if err := j.flush(ctx, in, b, emit); err != nil {
+					return err
+				}
+			}
 			if all || other.Weight(f.slot) != 0 {
 				j.p.row, j.p.slot = append(j.p.row, chunk[f.at]), append(j.p.slot, f.slot)
 				if counted {

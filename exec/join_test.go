@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -275,4 +276,26 @@ func TestJoinConditionFails(t *testing.T) {
 func lessThanConst(column int, v int64) expr.Expr {
 	return &expr.Call{Base: expr.Base{T: types.BoolType}, Fn: "<(bigint,bigint)", Args: []expr.Expr{
 		&expr.Column{Base: expr.Base{T: types.Int8Type}, Index: column}, &expr.Literal{Base: expr.Base{T: types.Int8Type}, Value: v}}}
+}
+
+// A row of much text with very many matches comes out in batches of a size that can be kept.
+func TestJoinOfLongRows(t *testing.T) {
+	s := schemaOf("k", types.Int8Type, "s", types.TextType)
+	op := &planner.Join{LeftKeys: []int{0}, RightKeys: []int{0}, LeftRowWatermark: -1, RightRowWatermark: -1}
+	o, err := NewOperator(joinNode(inputNode(s, true), inputNode(s, true), op), nil)
+	require.NoError(t, err)
+	tables := &workerTables{of: &testTables{}, workers: 1, live: map[string]stateTable{}}
+	require.NoError(t, o.Open(&OpenContext{Workers: 1, Tables: tables}))
+	var many []testRow
+	for range 300 {
+		many = append(many, ins(int64(1), "x"))
+	}
+	require.NoError(t, o.Process(&Context{}, 1, makeBatch(t, s, many, false), nil))
+	rows, largest := 0, 0
+	long := strings.Repeat("long ", 1<<18)
+	require.NoError(t, o.Process(&Context{}, 0, makeBatch(t, s, []testRow{ins(int64(1), long)}, false), func(b *changelog.Batch) {
+		rows, largest = rows+b.Rows(), max(largest, b.N)
+	}))
+	require.Equal(t, 300, rows)
+	require.LessOrEqual(t, largest, joinBytes/len(long)+1)
 }

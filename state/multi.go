@@ -548,6 +548,14 @@ func (t *Multi) Prune() {
 	}
 }
 
+// RowBytes returns how many bytes of text and the like a row has on average.
+func (t *Multi) RowBytes() int {
+	if t.count == 0 {
+		return 0
+	}
+	return int((t.blobs.size - t.blobs.garbage) / int64(t.count))
+}
+
 // Slots appends all live rows.
 func (t *Multi) Slots(dst []uint32) []uint32 {
 	for slot := range t.n {

@@ -168,6 +168,17 @@ type arrayBytes struct {
 // Len returns the number of rows.
 func (m *RowImages) Len() int { return m.n }
 
+// MostBytes returns the bytes of text and the like of the row that has most.
+func (m *RowImages) MostBytes() int {
+	most := 0
+	if m.l.end >= 0 {
+		for i := range m.n {
+			most = max(most, int(m.blobAt[i+1]-m.blobAt[i]))
+		}
+	}
+	return most
+}
+
 func (m *RowImages) row(i int) []byte {
 	at := i * m.l.fixed
 	return m.fixed[at : at+m.l.fixed : at+m.l.fixed]
