@@ -130,6 +130,7 @@ func frameHead(epoch changelog.Epoch, clock int64, sections []section) []byte {
 
 func encodeRows(rec arrow.Record) ([]byte, error) {
 	var buf bytes.Buffer
+	buf.Grow(encodedSize(rec))
 	w := ipc.NewWriter(&buf, ipc.WithSchema(rec.Schema()))
 	if err := w.Write(rec); err != nil {
 		return nil, err
@@ -138,6 +139,20 @@ func encodeRows(rec arrow.Record) ([]byte, error) {
 		return nil, err
 	}
 	return buf.Bytes(), nil
+}
+
+// encodedSize is about how many bytes encodeRows makes, so that they need not be copied as they grow.
+func encodedSize(rec arrow.Record) int {
+	n := 1024
+	for _, c := range rec.Columns() {
+		n += 256
+		for _, b := range c.Data().Buffers() {
+			if b != nil {
+				n += b.Len() + 64
+			}
+		}
+	}
+	return n
 }
 
 // decodeRows reads what encodeRows wrote; body was checked against its checksum.
