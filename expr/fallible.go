@@ -22,7 +22,7 @@ func harmless(e *Call) bool {
 	case "~~", "!~~", "~~*", "!~~*":
 		pattern, ok := constant(1).(string)
 		return ok && e.Args[0].Type().Kind == types.Text && !compileLike(pattern, false).bad
-	case "/", "%":
+	case "/", "%", "mod":
 		n, ok := constant(1).(int64)
 		return ok && n != 0 && n != -1 && e.T.IsInteger()
 	case "substring", "substr":

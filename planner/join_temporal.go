@@ -96,7 +96,7 @@ func (b *binder) temporalKeys(n *Node, op *TemporalJoin, right *fromItem, t *sql
 	var pairs []keyPair
 	var rest []expr.Expr
 	if op.On != nil {
-		for _, c := range conjuncts(op.On) {
+		for _, c := range conjuncts(r.reg.Fold(op.On)) {
 			if k, ok := r.equality(c, width); ok && !k.fallible && !k.nullSafe {
 				pairs = append(pairs, k)
 			} else {
