@@ -401,6 +401,14 @@ func (f *folder) piece(id TableID, places []place) error {
 		for i, rec := range recs {
 			sources[i], sizes[i] = out.source(rec), rowSizes(rec)
 		}
+		if sorted.plain() {
+			for i, rec := range recs {
+				if err := out.whole(rec, sizes[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
 		keep := sorted.keep(places)
 		for i, r := range sorted.rows {
 			if !keep(i) || oldest && sorted.ops[r.rec][r.row] != opUpsert {

@@ -67,6 +67,29 @@ func sortRows(recs []arrow.Record) *sortedRows {
 	return s
 }
 
+// plain reports whether the rows came in the order of their keys, each key once, and none is gone.
+func (s *sortedRows) plain() bool {
+	for i, r := range s.rows {
+		if s.ops[r.rec][r.row] != opUpsert {
+			return false
+		}
+		if i == 0 {
+			if r.rec != 0 || r.row != 0 {
+				return false
+			}
+			continue
+		}
+		before := s.rows[i-1]
+		if next := r.rec == before.rec && r.row == before.row+1 || r.rec > before.rec && r.row == 0; !next {
+			return false
+		}
+		if r.prefix == before.prefix && bytes.Equal(s.key(r), s.key(before)) {
+			return false
+		}
+	}
+	return true
+}
+
 // compare orders rows of equal prefixes that are in the order newest first.
 func (s *sortedRows) compare(a, b logRow) int {
 	if c := bytes.Compare(s.key(a), s.key(b)); c != 0 || !s.ranges {

@@ -90,6 +90,26 @@ func (c *rowCopier) source(rec arrow.Record) uint32 {
 	return uint32(len(c.recs) - 1)
 }
 
+// whole takes all rows of a batch as they are, in pieces that fit.
+func (c *rowCopier) whole(rec arrow.Record, size func(row uint32) int) error {
+	if err := c.flush(); err != nil {
+		return err
+	}
+	n := rec.NumRows()
+	for from := int64(0); from < n; {
+		to, bytes := from, 0
+		for to < n && to-from < runRows && bytes < runBytes {
+			bytes += size(uint32(to))
+			to++
+		}
+		if err := c.out(rec.NewSlice(from, to)); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
 func (c *rowCopier) flush() error {
 	if len(c.rows) == 0 {
 		c.recs = c.recs[:0]
@@ -252,6 +272,21 @@ func (m *runMerge) merge(out *rowCopier, oldest bool) error {
 	for len(m.heap) > 0 {
 		i := m.heap[0]
 		at := m.at[i]
+		if at == 0 && len(order.prefixes) == 0 && m.alone(i, &order) {
+			if err := out.whole(m.batch[i], m.size[i]); err != nil {
+				return err
+			}
+			last := len(m.ops[i]) - 1
+			order.last, order.any = append(order.last[:0], m.keys[i].Value(last)...), true
+			m.at[i] = last + 1
+			if err := m.advance(i, out, source); err != nil {
+				return err
+			}
+			for _, j := range m.heap { // flushing forgot the batches
+				source[j] = out.source(m.batch[j])
+			}
+			continue
+		}
 		op := m.ops[i][at]
 		if order.keep(m.keys[i].Value(at), op, uint64(n-i)) && !(oldest && op != opUpsert) {
 			if out.add(source[i], uint32(at), m.size[i](uint32(at))) {
@@ -264,25 +299,54 @@ func (m *runMerge) merge(out *rowCopier, oldest bool) error {
 			}
 		}
 		m.at[i]++
-		if m.at[i] == len(m.ops[i]) {
-			ok, err := m.load(i)
-			if err != nil {
-				return err
-			}
-			if ok {
-				if !m.batch[i].Schema().Equal(out.schema) {
-					return m.readers[i].damaged("the columns change within the file")
-				}
-				source[i] = out.source(m.batch[i])
-			} else {
-				last := len(m.heap) - 1
-				m.heap[0] = m.heap[last]
-				m.heap = m.heap[:last]
-			}
-		}
-		if len(m.heap) > 0 {
-			m.down(0)
+		if err := m.advance(i, out, source); err != nil {
+			return err
 		}
 	}
 	return out.flush()
+}
+
+// advance loads the next batch of the first reader of the heap if its batch is used up, and puts it in its place.
+func (m *runMerge) advance(i int, out *rowCopier, source []uint32) error {
+	if m.at[i] == len(m.ops[i]) {
+		ok, err := m.load(i)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if !m.batch[i].Schema().Equal(out.schema) {
+				return m.readers[i].damaged("the columns change within the file")
+			}
+			source[i] = out.source(m.batch[i])
+		} else {
+			last := len(m.heap) - 1
+			m.heap[0] = m.heap[last]
+			m.heap = m.heap[:last]
+		}
+	}
+	if len(m.heap) > 0 {
+		m.down(0)
+	}
+	return nil
+}
+
+// alone reports whether all rows of a reader's batch are there and come before those of the other readers.
+func (m *runMerge) alone(i int, order *rowOrder) bool {
+	keys := m.keys[i]
+	if order.any && bytes.Equal(order.last, keys.Value(0)) {
+		return false
+	}
+	last := keys.Value(keys.Len() - 1)
+	for child := 1; child <= 2 && child < len(m.heap); child++ { // the heap's next is one of these
+		j := m.heap[child]
+		if bytes.Compare(last, m.keys[j].Value(m.at[j])) >= 0 {
+			return false
+		}
+	}
+	for _, op := range m.ops[i] {
+		if op != opUpsert {
+			return false
+		}
+	}
+	return true
 }
