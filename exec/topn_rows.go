@@ -142,6 +142,7 @@ type orderedOut struct {
 	more     func() []arrow.Array // makes the columns behind those of the rows; nil: none
 	weights  []int64
 	ones     bool
+	sizes    []int // bytes of the texts of the batch before, by column
 }
 
 func newOrderedOut(l *rowLayout, max int, numbered bool, emit Emit) *orderedOut {
@@ -153,6 +154,12 @@ func (o *orderedOut) begin() {
 	o.all = make([]array.Builder, len(o.l.in))
 	for i, f := range o.l.in {
 		o.all[i] = changelog.NewBuilder(f.Type)
+	}
+	for i, n := range o.sizes { // the next batch is likely to be like the last
+		if b, ok := o.all[i].(interface{ ReserveData(int) }); ok {
+			b.ReserveData(n)
+		}
+		o.all[i].Reserve(o.max)
 	}
 	o.into = make([]array.Builder, len(o.l.out))
 	for i, c := range o.l.out {
@@ -196,7 +203,12 @@ func (o *orderedOut) batch() *changelog.Batch {
 	if !o.ones {
 		b.Weights = o.weights
 	}
-	for _, x := range o.all {
+	o.sizes = resize(o.sizes, len(o.all))
+	for i, x := range o.all {
+		o.sizes[i] = 0
+		if d, ok := x.(interface{ DataLen() int }); ok {
+			o.sizes[i] = d.DataLen()
+		}
 		b.Cols = append(b.Cols, x.NewArray())
 	}
 	if o.numbered {

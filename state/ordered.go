@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -148,6 +149,11 @@ func (t *Ordered) Bytes() int64 {
 func (t *Ordered) Delta() TableDelta {
 	b := newDeltaBuilder(t.spec, t.schema, false, len(t.changed)+len(t.deleted))
 	keys := func(slots []uint32) {
+		n := 0
+		for _, slot := range slots {
+			n += len(t.Key(slot))
+		}
+		b.keys.data = slices.Grow(b.keys.data, n)
 		for _, slot := range slots {
 			b.keys.data = append(b.keys.data, t.Key(slot)...)
 			b.keys.end()
