@@ -167,7 +167,7 @@ func TestGrammarIsPostgreSQLs(t *testing.T) {
 // ours reports whether a text holds what this grammar has and PostgreSQL's has not.
 func ours(text string) bool {
 	for _, w := range strings.Fields(`EMIT EPOCH SYSTEM_TIME ASOF LOCAL IGNORE RESPECT STRUCT MAP WEEK TRY_CAST try_cast TABLE
-		STRUCT< ARRAY< MAP< SECONDS HOURS BETWEEN_NOT := emit asof 0x1F 0b101 0o17 1_000_000`) {
+		SESSION STRUCT< ARRAY< MAP< SECONDS HOURS BETWEEN_NOT := emit asof 0x1F 0b101 0o17 1_000_000`) {
 		if strings.Contains(text, w) {
 			return true
 		}

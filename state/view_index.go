@@ -312,13 +312,27 @@ func (s *Snapshot) Indexed(cols []int) bool {
 // Find finds rows by the values of columns: values are n of each of cols, of the columns' types. It returns all rows that have one of
 // them, each once, and perhaps others: callers compare. Where the columns are not indexed (see Indexed) it returns all rows.
 func (s *Snapshot) Find(cols []int, values []arrow.Array, n int) (*changelog.Batch, error) {
-	if slices.Equal(cols, s.key) {
-		rows, _, err := s.Get(values, n)
-		return rows, err
-	}
 	out := newRowBuilders(s.schema)
 	codec := newViewCodec(s.schema, s.key)
 	scratch := newScratch(codec)
+	if slices.Equal(cols, s.key) {
+		codec.keyEnc.Reset(values)
+		var slots []uint32
+		var key []byte
+		for i := range n {
+			key = codec.keyEnc.Append(key[:0], i)
+			if slot := findRow(&s.idx, s.pages, uint32(changelog.HashBytes(key)), key); slot != NoSlot {
+				slots = append(slots, slot)
+			}
+		}
+		slices.Sort(slots)
+		for _, slot := range slices.Compact(slots) { // two values may be equal
+			if err := out.add(s, codec, scratch, slot); err != nil {
+				return nil, err
+			}
+		}
+		return out.batch(), nil
+	}
 	for _, x := range s.indexes {
 		if !slices.Equal(x.cols, cols) {
 			continue

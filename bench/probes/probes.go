@@ -29,6 +29,9 @@ var All = []harness.Probe{
 	{Name: "restart", Want: "first new result within 10 s with 10 million keys", Run: restart},
 	{Name: "latency", Want: "10,000 events/s from a watched file, event in to prepared result: p99 under 15 ms", Run: latency},
 	{Name: "latency with a sync of 3 ms more", Want: "the same", Run: slowSyncLatency},
+	{Name: "Nexmark q0 to q22", Want: "geometric mean over 1.5 M events/s, none under 0.4 M", Run: nexmarkQueries},
+	{Name: "big join", Want: "under 100 bytes a row beyond its data; at least a third of the speed with 100,000 rows", Run: bigJoin},
+	{Name: "one changed row", Want: "visible within 5 ms (median) under a join, an aggregate and a Top-N over a million rows", Run: oneChange},
 }
 
 // fileSync is the disk's share in every latency.
