@@ -147,7 +147,12 @@ func (b *binder) fromTable(t *sql.TableName) (*fromItem, error) {
 // lookup finds an object by its name.
 //
 // Errors: CodeUndefinedTable with the nearest name.
-func (b *binder) lookup(name *sql.Name) (*Object, error) { return b.p.Find(name) }
+func (b *binder) lookup(name *sql.Name) (*Object, error) {
+	if o := b.p.copied(name); o != nil {
+		return o, nil
+	}
+	return b.p.Find(name)
+}
 
 // scanObject makes the plan that reads an object.
 func (b *binder) scanObject(o *Object, sp types.Span) (*fromItem, error) {
