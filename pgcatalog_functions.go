@@ -161,6 +161,13 @@ func systemFunctions(db *DB) []*expr.Scalar {
 		}
 		return ""
 	}), num)
+	add("pg_char_to_encoding", "the number of an encoding, -1 if there is none of that name", num, strict(func(a []any) any {
+		if name := strings.ReplaceAll(strings.ToLower(a[0].(string)), "-", ""); name == "utf8" || name == "unicode" {
+			return int64(6)
+		}
+		return int64(-1)
+	}), text)
+	add("pg_tablespace_location", "where a tablespace is: in the data directory", text, strict(func([]any) any { return "" }), oid)
 	for _, name := range []string{"pg_table_size", "pg_relation_size", "pg_total_relation_size", "pg_indexes_size"} {
 		add(name, "the bytes of a relation on disk: not known by relation", types.Int8Type, null, oid)
 	}

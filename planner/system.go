@@ -225,7 +225,8 @@ pg_catalog.pg_publication_tables
 pubname name!, schemaname name!, tablename name!, attnames text[], rowfilter text
 
 pg_catalog.pg_subscription
-oid oid!, subdbid oid!, subname name!, subowner oid!, subenabled bool!
+oid oid!, subdbid oid!, subname name!, subowner oid!, subenabled bool!, subbinary bool!, substream bool!, subtwophasestate char!,
+subdisableonerr bool!, subskiplsn text!, subconninfo text!, subslotname name, subsynccommit text!, subpublications text[]!
 
 pg_catalog.pg_trigger
 oid oid!, tgrelid oid!, tgparentid oid!, tgname name!, tgfoid oid!, tgtype int2!, tgenabled char!, tgisinternal bool!, tgconstrrelid oid!,
@@ -268,9 +269,15 @@ oid oid!, fdwname name!, fdwowner oid!, fdwhandler name!, fdwvalidator name!, fd
 pg_catalog.pg_user_mapping
 oid oid!, umuser oid!, umserver oid!, umoptions text[]
 
+pg_catalog.pg_user_mappings
+umid oid, srvid oid, srvname name, umuser oid, usename name, umoptions text[]
+
+pg_catalog.pg_default_acl
+oid oid!, defaclrole oid!, defaclnamespace oid!, defaclobjtype char!, defaclacl text[]!
+
 pg_catalog.pg_operator
 oid oid!, oprname name!, oprnamespace oid!, oprowner oid!, oprkind char!, oprcanmerge bool!, oprcanhash bool!, oprleft oid!, oprright oid!,
-oprresult oid!, oprcom oid!, oprnegate oid!, oprcode name!, oprrest name!, oprjoin name!
+oprresult oid!, oprcom oid!, oprnegate oid!, oprcode oid!, oprrest name!, oprjoin name!
 
 pg_catalog.pg_opclass
 oid oid!, opcmethod oid!, opcname name!, opcnamespace oid!, opcowner oid!, opcfamily oid!, opcintype oid!, opcdefault bool!, opckeytype oid!

@@ -121,6 +121,12 @@ var Guards = []Guard{
 		Why:  "kafka-go's Reader and Writer lose the guarantees; its low-level path is used in one place",
 	},
 	{
+		Path:  "github.com/jackc/pgx/v5",
+		Only:  []string{"server/pgwire", "internal/pgtest/...", "sources/postgres/...", "sinks/postgres/..."},
+		Tests: true,
+		Why:   "of pgx the server needs the messages of the protocol alone; connecting to PostgreSQL belongs to connectors and tests",
+	},
+	{
 		Path:  "github.com/twmb/franz-go",
 		Tests: true,
 		Why:   "kfake is a broker for tests and must not reach the product",

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/streamsql/streamsql"
+	"github.com/streamsql/streamsql/sql"
 	"github.com/streamsql/streamsql/types"
 )
 
@@ -37,6 +38,17 @@ func statementError(ctx context.Context, err error) *types.Error {
 		}
 	}
 	return types.AsError(err)
+}
+
+// ofStatement is the error of a statement without a place if the whole statement is its place, which says nothing.
+func ofStatement(ctx context.Context, err error, stmt sql.Statement) *types.Error {
+	e := statementError(ctx, err)
+	if e.Span != stmt.Span() {
+		return e
+	}
+	c := *e
+	c.Span = types.Span{}
+	return &c
 }
 
 // errorResponse is the message of an error; text is the one that its place refers to.

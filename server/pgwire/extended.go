@@ -241,7 +241,7 @@ func (c *conn) execute(ctx context.Context, m *pgproto3.Execute) (text string, e
 	defer timeout()
 	defer func() {
 		if err != nil {
-			err = statementError(ctx, err)
+			err = ofStatement(ctx, err, stmt)
 		}
 	}()
 	if !p.begun {

@@ -122,7 +122,7 @@ func (c *conn) statement(ctx context.Context, stmt sql.Statement, text string) (
 	ctx, timeout := c.timeout(ctx)
 	defer timeout()
 	if tag, err = c.answer(ctx, stmt, text); err != nil {
-		return "", statementError(ctx, err)
+		return "", ofStatement(ctx, err, stmt)
 	}
 	return tag, nil
 }
