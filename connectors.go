@@ -298,6 +298,7 @@ func openFileSource(r sourceRequest) (sources.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Logger = r.logger
 	return filesource.New(cfg), nil
 }
 

@@ -3,7 +3,8 @@
 //
 // All files of a source are one ordered partition. Not watched, files are read in the order of their names and the partition
 // ends behind the last. Watched, files are read as they are found (by name within one look), and plain files are read on
-// as they grow; a record counts once it is terminated.
+// as they grow; a record counts once it is terminated. A watched file that was cut or replaced is read from its beginning, one that was renamed
+// is read on.
 package file
 
 import (
@@ -11,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sort"
@@ -27,10 +29,11 @@ import (
 
 // Config is one file source.
 type Config struct {
-	Name        string // the source's name, for rejected rows
-	Path        string // a file, a directory, or a glob with *, ?, [..], {..} and **
-	Watch       bool   // go on when the present end is reached
-	Compression string // auto (by the ending .gz, .zst), none, gzip, zstd
+	Name        string       // the source's name, for rejected rows
+	Path        string       // a file, a directory, or a glob with *, ?, [..], {..} and **
+	Watch       bool         // go on when the present end is reached
+	Compression string       // auto (by the ending .gz, .zst), none, gzip, zstd
+	Logger      *slog.Logger // told of files that were replaced or renamed; nil: silent
 	// Exactly one of the two is set.
 	Records formats.RecordFormat // formats that are records in a byte stream
 	Blocks  formats.BlockFormat  // formats that need random access (Parquet)
@@ -53,12 +56,16 @@ func WatchByDefault(path string) bool {
 // Source implements sources.Source.
 type Source struct {
 	cfg      Config
+	log      *slog.Logger
 	decoders sync.Pool
 }
 
 // New returns the source; nothing is opened yet.
 func New(cfg Config) *Source {
-	s := &Source{cfg: cfg}
+	s := &Source{cfg: cfg, log: cfg.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
 	if cfg.Records != nil {
 		s.decoders.New = func() any { return cfg.Records.NewDecoder() }
 	}
@@ -91,6 +98,9 @@ func (s *Source) OpenPartition(_ context.Context, partition string, from sources
 		}
 	}
 	r.pos = newPlace(pos, s.cfg.Watch || pos.Seen != nil)
+	if s.cfg.Watch {
+		r.followRenamed(files)
+	}
 	return r, nil
 }
 

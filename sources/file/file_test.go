@@ -290,7 +290,7 @@ func TestVanished(t *testing.T) {
 	require.Empty(t, s.rows)
 }
 
-// A file that was cut or replaced by a shorter one since is an error, not silence.
+// A file that was cut or replaced by a shorter one since is an error, not silence; watched, it is read from its beginning.
 func TestCutShort(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir+"/a.log", "one\ntwo\n")
@@ -302,9 +302,15 @@ func TestCutShort(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.Truncate(dir+"/a.log", 4))
 		again := open(t, cfg, c.To())
-		_, _, err = again.Read(t.Context(), 0)
-		require.ErrorContains(t, err, `a.log" has 4 bytes, but 8 were read from it before`)
-		require.Equal(t, types.CodeDataCorrupted, types.CodeOf(err))
+		if watch {
+			s := &seen{}
+			require.Equal(t, sources.ReadAtEnd, s.drain(t, again, 0))
+			require.Equal(t, []string{"one"}, s.rows)
+		} else {
+			_, _, err = again.Read(t.Context(), 0)
+			require.ErrorContains(t, err, `a.log" has 4 bytes, but 8 were read from it before`)
+			require.Equal(t, types.CodeDataCorrupted, types.CodeOf(err))
+		}
 		require.NoError(t, again.Close())
 		require.NoError(t, r.Close())
 	}

@@ -2,7 +2,6 @@ package file
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"github.com/streamsql/streamsql/sources"
 	"github.com/streamsql/streamsql/types"
@@ -11,11 +10,12 @@ import (
 // position is the stored place in the partition, as JSON. Offsets count decompressed bytes (record formats) or blocks.
 //
 // Not watched: every file before File (by name) is done, File is read up to Offset. Watched, or once watched: Seen holds the offset reached in
-// every file that was begun. A file that is done has -1; watched plain files never are.
+// every file that was begun. A file that is done has -1; watched plain files never are. Positions stored by earlier versions have offsets
+// where there are marks now.
 type position struct {
-	File   string           `json:"file,omitempty"`
-	Offset int64            `json:"offset,omitempty"`
-	Seen   map[string]int64 `json:"seen,omitempty"`
+	File   string          `json:"file,omitempty"`
+	Offset mark            `json:"offset,omitzero"`
+	Seen   map[string]mark `json:"seen,omitempty"`
 }
 
 const done = -1
@@ -33,7 +33,7 @@ func decodePosition(p sources.Position) (position, error) {
 
 func (p position) encode() sources.Position {
 	b, err := json.Marshal(p)
-	if err != nil { // strings and integers always marshal
+	if err != nil { // strings and marks always marshal
 		panic(err)
 	}
 	return b
@@ -44,10 +44,10 @@ func (p position) bySeen(files []string) position {
 	if p.File == "" {
 		return p
 	}
-	seen := map[string]int64{p.File: p.Offset}
+	seen := map[string]mark{p.File: p.Offset}
 	for _, f := range files {
 		if f < p.File {
-			seen[f] = done
+			seen[f] = mark{offset: done}
 		}
 	}
 	return position{Seen: seen}
@@ -68,15 +68,15 @@ type place struct {
 func newPlace(p position, seenAll bool) *place {
 	pl := &place{position: p, seenAll: seenAll}
 	if seenAll && pl.Seen == nil {
-		pl.Seen = map[string]int64{}
+		pl.Seen = map[string]mark{}
 	}
 	pl.rebuild()
 	pl.at = p.encode()
 	return pl
 }
 
-// move says that file was read up to offset.
-func (p *place) move(file string, offset int64) {
+// move says how far file was read.
+func (p *place) move(file string, offset mark) {
 	if !p.seenAll {
 		p.File, p.Offset = file, offset
 		p.at = p.encode()
@@ -93,7 +93,7 @@ func (p *place) move(file string, offset int64) {
 		}
 	}
 	p.Seen[file] = offset
-	at := make([]byte, 0, len(p.others)+len(file)+40)
+	at := make([]byte, 0, len(p.others)+len(file)+120)
 	at = append(append(at, `{"seen":{`...), p.others...)
 	at = appendEntry(at, file, offset)
 	at[len(at)-1] = '}'
@@ -110,7 +110,7 @@ func (p *place) rebuild() {
 	}
 }
 
-func appendEntry(dst []byte, file string, offset int64) []byte {
+func appendEntry(dst []byte, file string, offset mark) []byte {
 	dst = append(types.AppendJSONString(dst, file), ':')
-	return append(strconv.AppendInt(dst, offset, 10), ',')
+	return append(offset.append(dst), ',')
 }

@@ -18,27 +18,30 @@ func TestPlace(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-c"\\é]{1,3}`), 1, 4, rapid.ID[string]).Draw(t, "names")
 		start := position{}
-		want := map[string]int64{}
+		want := map[string]mark{}
 		if rapid.Bool().Draw(t, "begun") {
-			want = map[string]int64{"x": 7, names[0]: done}
+			want = map[string]mark{"x": {offset: 7}, names[0]: {offset: done}}
 			start.Seen = maps.Clone(want)
 		}
 		p := newPlace(start, true)
 		for range rapid.IntRange(1, 100).Draw(t, "moves") {
-			name, offset := rapid.SampledFrom(names).Draw(t, "file"), rapid.Int64Range(-1, 5).Draw(t, "offset")
+			name, offset := rapid.SampledFrom(names).Draw(t, "file"), mark{offset: rapid.Int64Range(-1, 5).Draw(t, "offset")}
+			if rapid.Bool().Draw(t, "known") {
+				offset.n, offset.sum, offset.node, offset.modified = 3, rapid.Uint64().Draw(t, "sum"), rapid.Uint64().Draw(t, "node"), -7
+			}
 			p.move(name, offset)
 			want[name] = offset
 			got, err := decodePosition(p.at)
 			require.NoError(t, err)
 			require.Equal(t, position{Seen: want}, got)
-			require.Less(t, len(p.at), 1000)
+			require.Less(t, len(p.at), 5000)
 		}
 		last := newPlace(position{}, false)
-		last.move("a", 5)
-		last.move("b", 1)
+		last.move("a", mark{offset: 5})
+		last.move("b", mark{offset: 1, n: 1, sum: 1 << 63, node: 3})
 		got, err := decodePosition(last.at)
 		require.NoError(t, err)
-		require.Equal(t, position{File: "b", Offset: 1}, got)
+		require.Equal(t, position{File: "b", Offset: mark{offset: 1, n: 1, sum: 1 << 63, node: 3}}, got)
 	})
 }
 

@@ -34,12 +34,19 @@ type reader struct {
 	size   int64  // in bytes as it was opened
 	offset int64  // decompressed offset behind what was handed out
 	carry  []byte // read but not handed out: the beginning of a record
+	tail   []byte // the last of what was handed out, at most markWindow bytes
 	header bool   // the header was passed
 
-	// stuck holds, for watched files left in the midst of a record, the size at which that was so.
-	stuck  map[string]int64
+	// stuck holds, for watched files left in the midst of a record, where that was so.
+	stuck  map[string]stuckAt
 	broken error // the current file could not be opened: it is rejected as a whole
 	final  bool  // the current file is not expected to grow any more although it is watched
+}
+
+// stuckAt is what a file was when it could not be read on.
+type stuckAt struct {
+	size int64       // in bytes, as far as it was read
+	info os.FileInfo // afterwards; nil if it could not be opened
 }
 
 // settled is how long a watched file must have been left alone before its damaged end counts as damage.
@@ -115,16 +122,25 @@ func (r *reader) nextFile() (bool, error) {
 			if r.queue, err = r.src.list(); err != nil {
 				return false, err
 			}
+			r.followRenamed(r.queue)
 			relisted = true
 			continue
 		}
 		path := r.queue[0]
 		r.queue = r.queue[1:]
-		offset, unread := r.progress(path)
+		last, unread := r.progress(path)
 		if !unread || r.isStuck(path) {
 			continue
 		}
-		err := r.open(path, offset)
+		err := r.open(path, last)
+		offset := last.offset
+		if other := (*replacedError)(nil); r.watch != nil && errors.As(err, &other) {
+			r.src.log.Warn("a watched file was cut or replaced: it is read from its beginning", "source", r.src.cfg.Name, "file", path,
+				"read_before", last.offset)
+			offset = 0
+			r.pos.move(path, mark{})
+			err = r.open(path, mark{})
+		}
 		switch code := types.CodeOf(err); {
 		case err == nil:
 			return true, nil
@@ -143,31 +159,34 @@ func (r *reader) nextFile() (bool, error) {
 }
 
 // progress returns where to go on in path, and false when nothing can be unread.
-func (r *reader) progress(path string) (int64, bool) {
+func (r *reader) progress(path string) (mark, bool) {
 	if !r.pos.seenAll {
 		switch {
 		case path < r.pos.File:
-			return 0, false
+			return mark{}, false
 		case path == r.pos.File:
-			return r.pos.Offset, r.pos.Offset != done
+			return r.pos.Offset, r.pos.Offset.offset != done
 		}
-		return 0, true
+		return mark{}, true
 	}
-	offset, begun := r.pos.Seen[path]
-	if offset == done {
-		return 0, false
+	last, begun := r.pos.Seen[path]
+	if last.offset == done {
+		return mark{}, false
 	}
 	if begun && r.watch != nil && r.grows(path) {
 		info, err := os.Stat(path)
-		return offset, err == nil && info.Size() != offset // a file cut short is an error that open reports
+		if err == nil && info.Size() == last.offset { // all was read, unless another file of this size has taken its place
+			return last, !last.untouched(info) && !last.holds(path)
+		}
+		return last, err == nil
 	}
-	return offset, true
+	return last, true
 }
 
 // isStuck reports whether a watched file still ends where it could not be read on, and has not settled.
 func (r *reader) isStuck(path string) bool {
 	r.final = false
-	size, stuck := r.stuck[path]
+	at, stuck := r.stuck[path]
 	if !stuck {
 		return false
 	}
@@ -175,7 +194,11 @@ func (r *reader) isStuck(path string) bool {
 	if err != nil {
 		return true
 	}
-	if info.Size() == size {
+	same := info.Size() == at.size
+	if same && r.grows(path) && at.info != nil { // written anew with the size it had?
+		same = os.SameFile(info, at.info) && info.ModTime().Equal(at.info.ModTime())
+	}
+	if same {
 		if r.grows(path) || time.Since(info.ModTime()) < settled {
 			return true
 		}
@@ -190,8 +213,10 @@ func (r *reader) grows(path string) bool {
 	return r.src.cfg.Records != nil && kind(path, r.src.cfg.Compression) == "none"
 }
 
-func (r *reader) open(path string, offset int64) error {
-	r.path, r.offset, r.carry, r.header = path, offset, nil, offset > 0
+// open opens path behind what was read of it. It returns a replacedError if that is not there any more.
+func (r *reader) open(path string, last mark) error {
+	offset := last.offset
+	r.path, r.offset, r.carry, r.tail, r.header = path, offset, nil, nil, offset > 0
 	info, err := os.Stat(path)
 	if err != nil {
 		return ioError("open", path, err)
@@ -202,14 +227,22 @@ func (r *reader) open(path string, offset int64) error {
 		r.blocks = b
 		return err
 	}
+	in, err := openStream(path, r.src.cfg.Compression, offset)
+	if err != nil {
+		return err
+	}
+	if !last.fits(in.before) {
+		in.Close()
+		return replaced(path, offset)
+	}
 	if offset > 0 {
 		if err := r.readHeader(path); err != nil {
+			in.Close()
 			return err
 		}
 	}
-	in, err := openStream(path, r.src.cfg.Compression, offset)
-	r.in = in
-	return err
+	r.in, r.tail = in, in.before
+	return nil
 }
 
 // readHeader shows the format the header of a file that is read on from its middle: only the header tells which field is
@@ -263,12 +296,14 @@ func (r *reader) readRecords(maxBytes int) (sources.Chunk, error) {
 		}
 		switch {
 		case readErr != nil: // what follows the last whole record belongs to the damage
+			r.passed(buf[:start])
 			c := r.chunk(buf[start:start+n:start+n], int64(start))
 			c.Bad = r.damage(readErr, buf[start+n:])
 			r.finish(c)
 			return c, nil
 		case n > 0:
 			r.carry = append([]byte(nil), buf[start+n:]...)
+			r.passed(buf[:start])
 			return r.chunk(buf[start:start+n:start+n], int64(start)), nil
 		case atEOF:
 			r.closeFile()
@@ -338,6 +373,7 @@ func (r *reader) skipRecord(buf []byte, start int) sources.Chunk {
 		Partition: r.partition, Position: describe(r.path, r.offset+int64(start)), Raw: raw,
 		Err: types.Errorf(types.CodeInvalidText, "record of %d bytes is longer than the limit of %d", skipped, maxRecord),
 	}
+	r.tail = nil // what was skipped is not at hand
 	c := r.chunk(nil, int64(start)+skipped)
 	r.carry = rest
 	c.Bad = []sources.BadRecord{bad}
@@ -352,13 +388,48 @@ func (r *reader) chunk(data []byte, skip int64) *records.Chunk {
 		Start: r.offset + skip, Data: data, Begin: r.pos.at,
 	}
 	r.offset += skip + int64(len(data))
+	r.passed(data)
 	r.moveTo(r.offset)
 	c.End = r.pos.at
 	return c
 }
 
+// passed says that data was passed by, so that the file can be known again by it.
+func (r *reader) passed(data []byte) {
+	if len(data) >= markWindow {
+		r.tail = append(r.tail[:0:0], data[len(data)-markWindow:]...)
+		return
+	}
+	if keep := markWindow - len(data); len(r.tail) > keep {
+		r.tail = r.tail[len(r.tail)-keep:]
+	}
+	r.tail = append(r.tail[:len(r.tail):len(r.tail)], data...)
+}
+
 func (r *reader) moveTo(offset int64) {
-	r.pos.move(r.path, offset)
+	tail := r.tail
+	if offset == done {
+		tail = nil
+	}
+	r.pos.move(r.path, newMark(offset, tail, r.info()))
+}
+
+// info describes the current file; nil if it is not open.
+func (r *reader) info() os.FileInfo {
+	f := (*os.File)(nil)
+	switch {
+	case r.in != nil:
+		f = r.in.file
+	case r.blocks != nil:
+		f = r.blocks.file
+	default:
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	return info
 }
 
 // finish makes c the last chunk of the current file.
@@ -383,9 +454,9 @@ func (r *reader) closeFile() {
 // giveUpForNow closes a file that may still be written to; it is looked at again when its size is another than the one that was read.
 func (r *reader) giveUpForNow(size int64) {
 	if r.stuck == nil {
-		r.stuck = map[string]int64{}
+		r.stuck = map[string]stuckAt{}
 	}
-	r.stuck[r.path] = size
+	r.stuck[r.path] = stuckAt{size: size, info: r.info()}
 	r.release()
 }
 
@@ -396,7 +467,7 @@ func (r *reader) release() {
 	if r.blocks != nil {
 		r.blocks.release()
 	}
-	r.in, r.blocks, r.path, r.carry = nil, nil, "", nil
+	r.in, r.blocks, r.path, r.carry, r.tail = nil, nil, "", nil, nil
 }
 
 // Wait implements sources.Reader.

@@ -18,6 +18,7 @@ type stream struct {
 	file       *os.File
 	r          io.Reader
 	compressed bool
+	before     []byte // what stands before the offset it was opened at, at most markWindow bytes
 	close      func()
 }
 
@@ -48,7 +49,12 @@ func openStream(path, compression string, offset int64) (*stream, error) {
 		return s, nil
 	}
 	if s.compressed {
-		if _, err := io.CopyN(io.Discard, s.r, offset); err != nil {
+		s.before = make([]byte, min(offset, markWindow))
+		_, err := io.CopyN(io.Discard, s.r, offset-int64(len(s.before)))
+		if err == nil {
+			_, err = io.ReadFull(s.r, s.before)
+		}
+		if err != nil {
 			s.Close()
 			return nil, damaged(path, err)
 		}
@@ -61,14 +67,31 @@ func openStream(path, compression string, offset int64) (*stream, error) {
 	}
 	if info.Size() < offset {
 		s.Close()
-		return nil, types.Errorf(types.CodeDataCorrupted, "file %q has %d bytes, but %d were read from it before", path, info.Size(), offset).
-			WithHint("files may grow or be added, but not be cut or replaced")
+		return nil, &replacedError{types.Errorf(types.CodeDataCorrupted, "file %q has %d bytes, but %d were read from it before", path, info.Size(), offset).
+			WithHint("files that are not watched may grow or be added, but not be cut or replaced")}
+	}
+	if s.before, err = readBefore(f, offset); err != nil {
+		s.Close()
+		return nil, ioError("read", path, err)
 	}
 	if _, err := f.Seek(offset, io.SeekStart); err != nil {
 		s.Close()
 		return nil, ioError("seek in", path, err)
 	}
 	return s, nil
+}
+
+// replacedError says that a file is not the one that was read.
+type replacedError struct{ err *types.Error }
+
+func (e *replacedError) Error() string { return e.err.Error() }
+
+func (e *replacedError) Unwrap() error { return e.err }
+
+// replaced is the error for a file of at least the size that was read, but with another text.
+func replaced(path string, offset int64) error {
+	return &replacedError{types.Errorf(types.CodeDataCorrupted, "file %q is another than the one of which %d bytes were read before", path, offset).
+		WithHint("files that are not watched may grow or be added, but not be cut or replaced")}
 }
 
 func (s *stream) Close() error {
