@@ -159,11 +159,41 @@ func (s *Session) showTable(p *planner.Planner, stmt *sql.Show) (*table, error) 
 		}
 		return t, nil
 	case "schemas":
-		return &table{names: []string{"name"}, rows: [][]any{{"public"}, {"streamsql"}}}, nil
-	case "indexes", "savepoints", "cursors":
+		t := &table{names: []string{"name"}}
+		for _, name := range append(p.Catalog.Schemas(), "streamsql") {
+			t.rows = append(t.rows, []any{name})
+		}
+		return t, nil
+	case "indexes":
+		return indexTable(p, stmt.In)
+	case "savepoints", "cursors":
 		return &table{names: []string{"name"}}, nil
 	}
 	return nil, types.NotSupported(stmt.Span(), "SHOW %s", strings.ToUpper(stmt.What))
+}
+
+// indexTable lists indexes, of one table or view if on is given.
+func indexTable(p *planner.Planner, on *sql.Name) (*table, error) {
+	t := &table{names: []string{"name", "on", "columns", "unique"}, typed: map[string]types.Type{"unique": types.BoolType}}
+	var only *planner.Object
+	if on != nil {
+		var err error
+		if only, err = p.Find(on); err != nil {
+			return nil, err
+		}
+	}
+	for _, o := range p.Catalog.Objects() {
+		if o.Index == nil || only != nil && o.Index.Table != only.ID {
+			continue
+		}
+		of := p.Catalog.Object(o.Index.Table)
+		var names []string
+		for _, c := range o.Index.Columns {
+			names = append(names, of.Schema()[c].Name)
+		}
+		t.rows = append(t.rows, []any{o.Name, of.Name, strings.Join(names, ", "), o.Index.Unique})
+	}
+	return t, nil
 }
 
 func (s *Session) showParameter(stmt *sql.Show) (*table, error) {
