@@ -25,7 +25,21 @@ func (s *Session) explain(ctx context.Context, p *planner.Planner, stmt *sql.Exp
 			return Result{}, err
 		}
 		query, root, logical = plan, plan.Root, plan.Logical
+	case *sql.Update, *sql.Delete:
+		plan, err := p.PlanDML(x)
+		if err != nil {
+			return Result{}, err
+		}
+		root, logical = plan.Query.Root, plan.Query.Logical
 	default:
+		if insert, ok := x.(*sql.Insert); ok && p.IsKeptTable(insert.Table.Name) {
+			plan, err := p.PlanDML(insert)
+			if err != nil {
+				return Result{}, err
+			}
+			root, logical = plan.Query.Root, plan.Query.Logical
+			break
+		}
 		created, err := planCreation(p, s.db.connectors, stmt.Stmt)
 		if err != nil {
 			return Result{}, err
