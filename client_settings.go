@@ -27,6 +27,8 @@ var clientSettings = []*clientSetting{
 	{name: "client_min_messages", value: "notice", only: []string{"debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "warning", "error"},
 		doc: "notices are left out at warning and error"},
 	{name: "datestyle", value: "ISO, MDY", only: []string{"iso", "iso,mdy"}, doc: "always ISO, MDY"},
+	{name: "default_transaction_isolation", value: "read committed", only: []string{"readuncommitted"}, doc: "always read committed"},
+	{name: "default_transaction_read_only", value: "off", only: []string{}, doc: "always off; BEGIN READ ONLY"},
 	{name: "extra_float_digits", value: "1", check: checkInt, doc: "floats are always exact"},
 	{name: "idle_in_transaction_session_timeout", value: "0", only: []string{}, doc: "always 0: none"},
 	{name: "in_hot_standby", value: "off", fixed: true, doc: "whether this is a standby"},
@@ -45,14 +47,21 @@ var clientSettings = []*clientSetting{
 	{name: "standard_conforming_strings", value: "on", only: []string{}, doc: "always on: a backslash in '...' is a backslash"},
 	{name: "statement_timeout", value: "0", check: checkMillis, doc: "after how long a statement of a client is cancelled, in milliseconds or with a unit; 0: never"},
 	{name: "synchronous_commit", value: "on", only: []string{}, doc: "always on: what is acknowledged is synced"},
+	{name: "transaction_isolation", value: "read committed", only: []string{"readuncommitted"}, doc: "always read committed"},
 }
 
 func clientSettingOf(name string) *clientSetting {
-	i := slices.IndexFunc(clientSettings, func(c *clientSetting) bool { return c.name == name })
-	if i < 0 {
-		return nil
+	for _, c := range clientSettings {
+		if c.name == name {
+			return c
+		}
 	}
-	return clientSettings[i]
+	for _, c := range inertSettings {
+		if c.name == name {
+			return &clientSetting{name: c.name, value: c.value, doc: c.doc}
+		}
+	}
+	return nil
 }
 
 // accept returns a value as it is kept.
@@ -73,7 +82,7 @@ func (c *clientSetting) accept(value string) (string, error) {
 		}
 	case slices.Contains(c.only, folded):
 		return c.value, nil
-	case c.value == "on" && slices.Contains([]string{"true", "yes", "1"}, folded):
+	case c.value == "on" && slices.Contains([]string{"true", "yes", "1"}, folded), c.value == "off" && slices.Contains([]string{"false", "no", "0"}, folded):
 		return c.value, nil
 	}
 	return "", types.Errorf(types.CodeInvalidParameter, "invalid value for parameter %q: %q", c.name, value).WithHint("%s: %s", c.name, c.doc)

@@ -262,6 +262,9 @@ func (s *Session) setTo(ctx context.Context, name, value string) error {
 		for _, o := range clientSettings {
 			names = append(names, o.name)
 		}
+		for _, o := range inertSettings {
+			names = append(names, o.name)
+		}
 		e := types.Errorf(types.CodeUndefinedObject, "unrecognized configuration parameter %q", name)
 		if near := types.Nearest(name, names); near != "" {
 			e = e.WithHint("did you mean %q?", near)

@@ -231,6 +231,9 @@ func (s *Session) showAll() *table {
 	for _, o := range clientSettings {
 		t.rows = append(t.rows, []any{o.name, s.clientSetting(o), o.doc})
 	}
+	for _, o := range inertSettings {
+		t.rows = append(t.rows, []any{o.name, s.clientSetting(clientSettingOf(o.name)), o.doc})
+	}
 	slices.SortFunc(t.rows, func(a, b []any) int { return strings.Compare(a[0].(string), b[0].(string)) })
 	return t
 }
