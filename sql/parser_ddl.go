@@ -164,9 +164,10 @@ func (p *parser) tableElement(d *TableDef) {
 	case p.tok().kind != tokWord || !isName(p.tok().class()):
 		p.ident("a column, constraint or WATERMARK")
 	default:
-		c := p.columnDef()
+		c, named := p.columnDef()
 		c.At = p.from(start)
 		d.Columns = append(d.Columns, c)
+		d.Constraints = append(d.Constraints, named...)
 	}
 }
 
@@ -233,10 +234,11 @@ func (p *parser) references() *References {
 	return r
 }
 
-// columnDef reads name type constraints, name AS expression, or name type METADATA FROM 'key'.
-func (p *parser) columnDef() *ColumnDef {
+// columnDef reads name type constraints, name AS expression, or name type METADATA FROM 'key'. Constraints with a name are returned as those of the
+// table that they are equal to.
+func (p *parser) columnDef() (c *ColumnDef, named []*Constraint) {
 	start := p.start()
-	c := &ColumnDef{Name: p.ident("a column name")}
+	c = &ColumnDef{Name: p.ident("a column name")}
 	switch {
 	case p.accept("as"):
 		c.Generated = p.expr()
@@ -248,7 +250,40 @@ func (p *parser) columnDef() *ColumnDef {
 		}
 		c.Type = p.typeName()
 	}
-	for p.err == nil && p.columnConstraint(c) {
+	for p.err == nil {
+		if x := p.namedConstraint(c.Name); x != nil {
+			named = append(named, x)
+		} else if !p.columnConstraint(c) {
+			break
+		}
+	}
+	c.At = p.from(start)
+	return c, named
+}
+
+// namedConstraint reads CONSTRAINT name with PRIMARY KEY, UNIQUE or CHECK behind a column; nil, and nothing read, if there is something else. The names of
+// others are not kept.
+func (p *parser) namedConstraint(column Ident) *Constraint {
+	if !p.is("constraint") {
+		return nil
+	}
+	start, n := p.start(), p.peek(2)
+	if !n.is("primary") && !n.is("unique") && !n.is("check") {
+		return nil
+	}
+	p.skip(1)
+	c := &Constraint{Name: p.ident("a name for the constraint"), Columns: []Ident{column}}
+	switch {
+	case p.accept("primary", "key"):
+		c.Kind = PrimaryKey
+		c.NotEnforced = p.notEnforced()
+	case p.accept("unique"):
+		c.Kind = Unique
+	default:
+		p.expect("check")
+		p.expect("(")
+		c.Kind, c.Columns, c.Check = Check, nil, p.expr()
+		p.expect(")")
 	}
 	c.At = p.from(start)
 	return c
@@ -614,7 +649,18 @@ func (p *parser) alterAdd(start int) AlterAction {
 	}
 	p.accept("column")
 	a := &AlterAddColumn{IfNotExists: p.ifNotExists()}
-	a.Column = p.columnDef()
+	var named []*Constraint
+	a.Column, named = p.columnDef()
+	for _, c := range named { // their names are not kept here
+		switch c.Kind {
+		case PrimaryKey:
+			a.Column.PrimaryKey, a.Column.KeyNotEnforced = true, c.NotEnforced
+		case Unique:
+			a.Column.Unique = true
+		case Check:
+			a.Column.Checks = append(a.Column.Checks, c.Check)
+		}
+	}
 	a.At = p.from(start)
 	return a
 }
