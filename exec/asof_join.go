@@ -273,16 +273,15 @@ func (j *asofJoin) Close() error { return nil }
 
 // asofOut builds the output.
 type asofOut struct {
-	j        *asofJoin
-	emit     Emit
-	left     []array.Builder
-	right    []array.Builder // of the distinct right rows
-	at       []uint32        // for each output row its right row; 0 is the row of NULLs
-	rows     uint32
-	last     uint32 // the right row added last
-	weights  []int64
-	ones     bool
-	leftCols []types.Type
+	j       *asofJoin
+	emit    Emit
+	left    []array.Builder
+	right   []array.Builder // of the distinct right rows
+	at      []uint32        // for each output row its right row; 0 is the row of NULLs
+	rows    uint32
+	last    uint32 // the right row added last
+	weights []int64
+	ones    bool
 }
 
 func (o *asofOut) start(j *asofJoin, emit Emit) {

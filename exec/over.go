@@ -101,9 +101,6 @@ func lowerOver(n *planner.Node, op *planner.Over, env *Env) (*Lowered, error) {
 	return closing.lower(o, n, layout.partition), nil
 }
 
-// copyLen is how many bytes at the end of a key number the copies of equal rows.
-const copyLen = 5
-
 func appendCopy(key []byte, n int64) []byte {
 	return binary.BigEndian.AppendUint32(append(key, 1), uint32(n)^1<<31)
 }
@@ -297,9 +294,8 @@ type overOut struct {
 
 // overRows is one batch in the making: rows and results.
 type overRows struct {
-	rows    *orderedOut
-	into    []array.Builder
-	results int
+	rows *orderedOut
+	into []array.Builder
 }
 
 func newOverOut(o *over, emit Emit) *overOut {

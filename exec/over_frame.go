@@ -12,7 +12,6 @@ type overFrame struct {
 	mode       planner.FrameMode
 	start, end frameBound
 	exclude    planner.FrameExclusion
-	order      *rangeOrder // for bounds by value
 
 	starts, ends []int32
 }

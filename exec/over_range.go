@@ -25,13 +25,12 @@ type rangeValue struct {
 
 // rangeOrder reads the column that orders RANGE frames.
 type rangeOrder struct {
-	t     types.Type
-	key   planner.SortKey
-	zone  *time.Location
-	part  int // partition columns before it in a key
-	enc   *changelog.Encoder
-	build array.Builder
-	into  []array.Builder
+	t    types.Type
+	key  planner.SortKey
+	zone *time.Location
+	part int // partition columns before it in a key
+	enc  *changelog.Encoder
+	into []array.Builder
 
 	values []rangeValue
 	valid  []bool

@@ -56,14 +56,6 @@ func ReadsVirtual(n *Node) bool {
 	return found
 }
 
-// refuseVirtual is the error of a continuous query over the system's catalog.
-func refuseVirtual(n *Node, sp types.Span) error {
-	if !ReadsVirtual(n) {
-		return nil
-	}
-	return types.NotSupported(sp, "a continuous query over pg_catalog or information_schema")
-}
-
 // systemTypes are the types in the table of relations. Ids are bigint here, names and single characters text, vectors arrays.
 var systemTypes = map[string]types.Type{
 	"oid": types.Int8Type, "name": types.TextType, "char": types.TextType, "text": types.TextType, "bool": types.BoolType,
