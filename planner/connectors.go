@@ -126,7 +126,7 @@ func resolveExternal(conns Connectors, use Use, given map[string]string) (*resol
 	if conns == nil {
 		return nil, types.Errorf(types.CodeUndefinedObject, "there are no connectors")
 	}
-	names, formatNames := conns.Names()
+	names, formatNames := namesFor(conns, use)
 	name := strings.ToLower(given["connector"])
 	if name == "" {
 		return nil, types.Errorf(types.CodeInvalidParameter, "a %s needs the option \"connector\"", use).
@@ -154,6 +154,9 @@ func resolveExternal(conns Connectors, use Use, given map[string]string) (*resol
 			format = c.DefaultFormat(given)
 		}
 		if format == "" {
+			if err := misspelled(conns, use, formats, specs, given, "connector \""+name+"\" as a "+use.String()); err != nil {
+				return nil, err
+			}
 			return nil, types.Errorf(types.CodeInvalidParameter, "connector %q needs a format", name).
 				WithHint("write FORMAT or the option format = one of %s", strings.Join(formats, ", "))
 		}
@@ -182,6 +185,39 @@ func resolveExternal(conns Connectors, use Use, given map[string]string) (*resol
 		}
 	}
 	return r, nil
+}
+
+// namesFor returns the names of the connectors and formats that have a use, sorted.
+func namesFor(conns Connectors, use Use) (connectors, formats []string) {
+	allConnectors, allFormats := conns.Names()
+	for _, name := range allConnectors {
+		if c := conns.Connector(name); c != nil && (use == AsSource && c.Source || use == AsSink && c.Sink) {
+			connectors = append(connectors, name)
+		}
+	}
+	for _, name := range allFormats {
+		if f := conns.Format(name); f != nil && (use == AsSource && f.Source || use == AsSink && f.Sink) {
+			formats = append(formats, name)
+		}
+	}
+	return connectors, formats
+}
+
+// misspelled returns an error for the first option, by name, that none of the formats has nor the connector, where no format is known: the
+// one that was meant may be "format". Wrong values are found when the format is known.
+func misspelled(conns Connectors, use Use, formats []string, specs []types.OptionSpec, given map[string]string, what string) error {
+	known := append([]types.OptionSpec(nil), specs...)
+	for _, name := range formats {
+		f := conns.Format(name)
+		switch {
+		case f == nil:
+		case use == AsSource:
+			known = append(known, f.SourceOptions...)
+		default:
+			known = append(known, f.SinkOptions...)
+		}
+	}
+	return types.UnknownOption(what, known, given)
 }
 
 func unknownName(what, name string, known []string) error {

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -42,25 +43,11 @@ type Options struct {
 // "connector 'file'".
 func ParseOptions(what string, specs []OptionSpec, given map[string]string) (Options, error) {
 	o := Options{specs: specs, values: given}
-	names := make([]string, 0, len(given))
-	for name := range given {
-		names = append(names, name)
+	if err := UnknownOption(what, specs, given); err != nil {
+		return Options{}, err
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		spec, ok := o.spec(name)
-		if !ok {
-			err := Errorf(CodeInvalidParameter, "%s has no option %q", what, name)
-			known := make([]string, len(specs))
-			for i, s := range specs {
-				known[i] = s.Name
-			}
-			if near := Nearest(name, known); near != "" {
-				return Options{}, err.WithHint("did you mean %q?", near)
-			}
-			sort.Strings(known)
-			return Options{}, err.WithHint("it has: %s", strings.Join(known, ", "))
-		}
+	for _, name := range sortedNames(given) {
+		spec, _ := o.spec(name)
 		if err := checkOption(spec, given[name]); err != nil {
 			return Options{}, err
 		}
@@ -71,6 +58,37 @@ func ParseOptions(what string, specs []OptionSpec, given map[string]string) (Opt
 		}
 	}
 	return o, nil
+}
+
+// UnknownOption returns an error that names the first given option, by name, that no spec describes, with the nearest known name; nil if
+// all are known.
+func UnknownOption(what string, specs []OptionSpec, given map[string]string) error {
+	o := Options{specs: specs}
+	for _, name := range sortedNames(given) {
+		if _, ok := o.spec(name); ok {
+			continue
+		}
+		err := Errorf(CodeInvalidParameter, "%s has no option %q", what, name)
+		known := make([]string, len(specs))
+		for i, s := range specs {
+			known[i] = s.Name
+		}
+		if near := Nearest(name, known); near != "" {
+			return err.WithHint("did you mean %q?", near)
+		}
+		sort.Strings(known)
+		return err.WithHint("it has: %s", strings.Join(slices.Compact(known), ", "))
+	}
+	return nil
+}
+
+func sortedNames(given map[string]string) []string {
+	names := make([]string, 0, len(given))
+	for name := range given {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
 }
 
 func (o Options) spec(name string) (OptionSpec, bool) {
