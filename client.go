@@ -50,5 +50,14 @@ func (s *Session) Setting(name string) (value string, ok bool) {
 	return "", false
 }
 
+// isUTC reports whether a time zone is UTC, under any of its names.
+func isUTC(zone *time.Location) bool {
+	switch zone.String() {
+	case "UTC", "Etc/UTC", "Etc/UCT", "UCT", "Etc/Zulu", "Zulu", "Etc/Universal", "Universal", "Etc/GMT", "GMT", "Etc/GMT0", "GMT0", "Etc/Greenwich", "Greenwich":
+		return true
+	}
+	return false
+}
+
 // Zone is the session's time zone, in which texts of timestamps with zone are.
 func (s *Session) Zone() *time.Location { return s.zone() }

@@ -39,6 +39,7 @@ var clientSettings = []*clientSetting{
 	{name: "lc_ctype", value: "C.UTF-8", fixed: true, doc: "the kind of characters"},
 	{name: "lock_timeout", value: "0", check: checkMillis, doc: "nothing waits for locks"},
 	{name: "max_identifier_length", value: "63", fixed: true, doc: "names of more bytes are not refused here"},
+	{name: "max_index_keys", value: "32", fixed: true, doc: "keys of more columns are not refused here"},
 	{name: "row_security", value: "on", only: []string{"off"}, doc: "there are no policies"},
 	{name: "server_encoding", value: "UTF8", fixed: true, doc: "always UTF8"},
 	{name: "server_version", fixed: true, doc: "the version of PostgreSQL that is spoken, and ours"},

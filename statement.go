@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/streamsql/streamsql/exec"
 	"github.com/streamsql/streamsql/planner"
@@ -179,9 +178,9 @@ func (s *Session) create(ctx context.Context, p *planner.Planner, stmt sql.State
 		}
 	}
 	if spec, runs := jobOf(created.Object); runs {
-		if s.zone() != time.UTC {
-			return r, types.NotSupported(stmt.Span(), "continuous queries in a time zone other than UTC").
-				WithHint("RESET timezone, and write AT TIME ZONE where the query needs a zone")
+		if !isUTC(s.zone()) && planner.DependsOnZone(spec.Root, db.registry) {
+			return r, types.NotSupported(stmt.Span(), "a continuous query that depends on a time zone other than UTC").
+				WithHint("RESET timezone, or write AT TIME ZONE where the query needs a zone")
 		}
 		limits(created.Catalog, &spec, created.Object)
 		change.Add = append(change.Add, spec)

@@ -88,6 +88,9 @@ func (b *exprBinder) regCast(x *sql.CastExpr, kind string) (expr.Expr, error) {
 		if arg, err = expr.Cast(arg, types.TextType, expr.Implicit); err != nil {
 			return nil, err
 		}
+		if kind == "regproc" { // such columns of pg_type are names here
+			return arg, nil
+		}
 		id, err := b.reg.Func("pg_reg_in", []expr.Expr{textLiteral(kind, x.Span()), arg}, x.Span())
 		if err != nil {
 			return nil, err

@@ -18,7 +18,9 @@ const (
 
 // extended is the state of the extended protocol.
 type extended struct {
-	failed   bool // an error happened, and Sync has not come yet
+	failed bool // an error happened, and Sync has not come yet
+	// declared are the ids of parameters' types as clients gave them with Parse, by the statement's name: they are told the same ones.
+	declared map[string][]uint32
 	together bool // a transaction was begun for the statements up to Sync
 	portals  map[string]*portal
 }
@@ -129,6 +131,13 @@ func (c *conn) parse(ctx context.Context, m *pgproto3.Parse) error {
 	if _, err := c.session.PrepareNamed(ctx, m.Name, m.Query, declared...); err != nil {
 		return err
 	}
+	if c.extended.declared == nil {
+		c.extended.declared = map[string][]uint32{}
+	}
+	delete(c.extended.declared, m.Name)
+	if len(m.ParameterOIDs) > 0 {
+		c.extended.declared[m.Name] = m.ParameterOIDs
+	}
 	c.out.send(&pgproto3.ParseComplete{})
 	return nil
 }
@@ -203,8 +212,12 @@ func (c *conn) describe(m *pgproto3.Describe) error {
 			return err
 		}
 		d := &pgproto3.ParameterDescription{ParameterOIDs: make([]uint32, len(p.Params()))}
+		declared := c.extended.declared[m.Name]
 		for i, t := range p.Params() {
 			d.ParameterOIDs[i] = describe(t).oid
+			if i < len(declared) && declared[i] != 0 && declared[i] != oidUnknown {
+				d.ParameterOIDs[i] = declared[i]
+			}
 		}
 		c.out.send(d)
 	case 'P':
@@ -332,6 +345,7 @@ func (c *conn) closeObject(m *pgproto3.Close) {
 	switch m.ObjectType {
 	case 'S':
 		c.session.Deallocate(m.Name)
+		delete(c.extended.declared, m.Name)
 	case 'P':
 		c.closePortal(m.Name)
 	}

@@ -20,7 +20,7 @@ var oids = map[types.Kind]struct {
 	types.TimestampTZ: {1184, 1185, 8}, types.Interval: {1186, 1187, 16}, types.JSONB: {3802, 3807, -1}, types.Record: {2249, 2287, -1},
 }
 
-const oidVarchar, oidVarcharArray = 1043, 1015
+const oidVarchar, oidVarcharArray, oidUnknown = 1043, 1015, 705
 
 // describe returns how a column of type t is announced.
 func describe(t types.Type) wireType {
@@ -45,7 +45,7 @@ func describe(t types.Type) wireType {
 // typeOf returns the type that a client means by an id; ok is false for one that we do not have.
 func typeOf(oid uint32) (t types.Type, ok bool) {
 	switch oid {
-	case 0, 705: // unspecified, unknown
+	case 0, oidUnknown: // 0: unspecified
 		return types.UnknownType, true
 	case oidVarchar, 1042, 18, 19: // varchar, bpchar, "char", name
 		return types.TextType, true

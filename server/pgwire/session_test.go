@@ -406,3 +406,27 @@ func readReady(c net.Conn) error {
 		}
 	}
 }
+
+// TestZones: drivers set their machine's time zone. Tables and queries that do not depend on it can be made all the same.
+func TestZones(t *testing.T) {
+	s := start(t, Options{})
+	c := s.connect(t, "TimeZone=Europe/Berlin")
+	ctx := context.Background()
+	_, err := c.Exec(ctx, "CREATE TABLE t (at TIMESTAMPTZ, n INT)")
+	require.NoError(t, err)
+	_, err = c.Exec(ctx, "CREATE MATERIALIZED VIEW sums AS SELECT at, sum(n) AS n FROM t GROUP BY at")
+	require.NoError(t, err)
+	_, err = c.Exec(ctx, "CREATE MATERIALIZED VIEW days AS SELECT at::date AS day, sum(n) AS n FROM t GROUP BY at::date")
+	require.Equal(t, "0A000", sqlState(t, err).Code)
+	utc := s.connect(t, "TimeZone=Etc/UTC")
+	_, err = utc.Exec(ctx, "CREATE MATERIALIZED VIEW days AS SELECT at::date AS day, sum(n) AS n FROM t GROUP BY at::date")
+	require.NoError(t, err)
+}
+
+// TestDeclaredTypes: a client is told the types of parameters that it declared, also those that are others here.
+func TestDeclaredTypes(t *testing.T) {
+	c := start(t, Options{}).plain(t)
+	d, err := c.Prepare(context.Background(), "s", "SELECT upper($1), $2::int8, $3 + 1", []uint32{oidVarchar, 26, 0})
+	require.NoError(t, err)
+	require.Equal(t, []uint32{oidVarchar, 26, 23}, d.ParamOIDs)
+}
