@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/streamsql/streamsql/planner"
-	"github.com/streamsql/streamsql/sql"
-	"github.com/streamsql/streamsql/sql/mysql"
 	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
 )
@@ -99,26 +97,6 @@ func (s *Session) Query(ctx context.Context, text string, args ...any) (*Rows, e
 		return nil, types.Errorf(types.CodeSyntax, "%s returns no rows", r.Tag).At(stmts[0].Span())
 	}
 	return r.Rows, nil
-}
-
-// Parse reads text in the session's dialect.
-func (s *Session) Parse(text string) ([]sql.Statement, error) {
-	if s.setting("dialect") == "mysql" {
-		return mysql.Parse(text)
-	}
-	return sql.Parse(text)
-}
-
-// ParseAll reads text in a dialect ("native" or "mysql"), going on behind errors at the next statement, so that all are found.
-func ParseAll(text, dialect string) ([]sql.Statement, []*types.Error) {
-	if dialect == "mysql" {
-		stmts, err := mysql.Parse(text)
-		if err != nil {
-			return nil, []*types.Error{types.AsError(err)}
-		}
-		return stmts, nil
-	}
-	return sql.ParseAll(text)
 }
 
 func (s *Session) setting(name string) string {
