@@ -64,7 +64,7 @@ func (r *Rows) Columns() []Column { return r.columns }
 // Live reports whether the rows are changes of an answer that goes on, rather than an answer.
 func (r *Rows) Live() bool { return r.live }
 
-// Rejected counts the rows that the query left out, of a query over sources that runs by itself; those of continuous queries that are
+// Rejected counts the rows that the query left out, with the place and the reason of the first of each kind, of a query over sources that runs by itself; those of continuous queries that are
 // kept stand in streamsql.rejected.
 func (r *Rows) Rejected() []RejectedStats {
 	if !r.private {

@@ -76,7 +76,8 @@ func (e *Engine) picture() Stats {
 		}
 	}
 	for k, n := range e.rejects.counts {
-		s.Rejected = append(s.Rejected, RejectedStats{Reason: k.Reason, Source: k.Source, Rows: n})
+		s.Rejected = append(s.Rejected, RejectedStats{Reason: k.Reason, Source: k.Source, Rows: n,
+			Position: e.rejects.first[k].position, Message: e.rejects.first[k].msg})
 	}
 	slices.SortFunc(s.Rejected, func(a, b RejectedStats) int {
 		return strings.Compare(string(a.Reason)+" "+a.Source, string(b.Reason)+" "+b.Source)

@@ -28,6 +28,7 @@ type rejected struct {
 	reason    Reason
 	code, msg string
 	source    string
+	counted   string // the source in the count: the scan's
 	partition string
 	position  string
 	raw       string
@@ -94,6 +95,7 @@ func (j *rejections) add(row rejected, source string, full bool) {
 		j.counts = map[rejectKey]int64{}
 	}
 	j.counts[rejectKey{row.reason, source}] += row.weight
+	row.counted = source
 	if !full {
 		j.rows = append(j.rows, row)
 	}
@@ -134,7 +136,8 @@ type rejectLog struct {
 	maxAge int64 // microseconds of the clock that a row is kept; 0: no limit
 	nextID int64
 	counts map[rejectKey]int64
-	kept   []keptRow // oldest first
+	first  map[rejectKey]rejected // the first one of each since the start
+	kept   []keptRow              // oldest first
 	byRow  map[rejected][]int64
 	// changes of the epoch, for continuous queries over the view.
 	changes []*changelog.Batch
@@ -146,7 +149,8 @@ type keptRow struct {
 }
 
 func newRejectLog(view *state.View, most int, maxAge int64) *rejectLog {
-	return &rejectLog{view: view, most: most, maxAge: maxAge, nextID: 1, counts: map[rejectKey]int64{}, byRow: map[rejected][]int64{}}
+	return &rejectLog{view: view, most: most, maxAge: maxAge, nextID: 1, counts: map[rejectKey]int64{}, byRow: map[rejected][]int64{},
+		first: map[rejectKey]rejected{}}
 }
 
 // restore reads the kept rows back from the view.
@@ -181,7 +185,7 @@ func int8At(a arrow.Array, row int) int64 { return a.(*array.Int64).Value(row) }
 
 // identity is what a row is found by when it is taken back.
 func (r rejected) identity() rejected {
-	r.ord, r.watermark, r.weight, r.time, r.epoch, r.msg = 0, 0, 0, 0, 0, ""
+	r.ord, r.watermark, r.weight, r.time, r.epoch, r.msg, r.counted = 0, 0, 0, 0, 0, "", ""
 	return r
 }
 
@@ -204,6 +208,11 @@ func (l *rejectLog) commit(workers []*worker, epoch changelog.Epoch, clock int64
 	var gone, added []keptRow
 	dropped := map[int64]bool{}
 	for _, r := range rows {
+		if key := (rejectKey{r.reason, r.counted}); r.weight > 0 {
+			if _, ok := l.first[key]; !ok {
+				l.first[key] = rejected{position: r.position, msg: r.msg}
+			}
+		}
 		r.time, r.epoch = clock, int64(epoch)
 		if r.weight < 0 {
 			key := r.identity()

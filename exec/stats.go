@@ -91,6 +91,8 @@ type RejectedStats struct {
 	Reason Reason
 	Source string
 	Rows   int64
+	// Position and Message are those of the first one since the engine started, if they are known.
+	Position, Message string
 }
 
 // TableStats is the size of a state table.

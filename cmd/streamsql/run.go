@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -63,6 +64,8 @@ func (f *runFlags) run(cmd *cobra.Command, names []string) error {
 		return err
 	}
 	opts.Trigger = f.trigger
+	failed := newFailures(opts.Logger.Handler(), stderr)
+	opts.Logger = slog.New(failed)
 	if opts.Dir == "" && !f.memory {
 		if opts.Dir, err = stateDir(names); err != nil {
 			return err
@@ -80,7 +83,7 @@ func (f *runFlags) run(cmd *cobra.Command, names []string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = f.execute(ctx, db, s, out, stderr)
+	err = f.execute(ctx, db, s, out, stderr, failed)
 	stop() // a second signal ends the process at once
 	return errors.Join(err, closeDB(db, opts.Dir != "", stderr, err))
 }
@@ -109,7 +112,7 @@ func closeDB(db *streamsql.DB, durable bool, stderr io.Writer, before error) err
 	return fail(stderr, text+"what it lacks is lost, as nothing is kept with --memory")
 }
 
-func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out, stderr io.Writer) error {
+func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out, stderr io.Writer, failed *failures) error {
 	if f.listen != "" {
 		shut, err := serve(db, f.listen, stderr)
 		if err != nil {
@@ -143,6 +146,8 @@ func (f *runFlags) execute(ctx context.Context, db *streamsql.DB, s *script, out
 		return nil // stopped by a signal, which is a clean end
 	case shown(err):
 		return err
+	case failed.rest(db.Stats().Jobs):
+		return &shownError{code: 1}
 	}
 	return fail(stderr, "streamsql: "+err.Error())
 }
@@ -249,7 +254,25 @@ func printNotices(w io.Writer, notices []streamsql.Notice) {
 // printRejected says what a query left out.
 func printRejected(w io.Writer, rows *streamsql.Rows) {
 	for _, r := range rows.Rejected() {
-		fmt.Fprintf(w, "notice: %d rows of %s were rejected (%s)\n", r.Rows, r.Source, r.Reason)
+		text, from := fmt.Sprintf("notice: %d rows", r.Rows), ""
+		if r.Rows == 1 {
+			text = "notice: 1 row"
+		}
+		if r.Source != "" {
+			from = " of " + r.Source
+		}
+		were := "were"
+		if r.Rows == 1 {
+			were = "was"
+		}
+		text += from + " " + were + " rejected (" + string(r.Reason) + ")"
+		switch {
+		case r.Position != "":
+			text += "; the first: " + r.Position + ": " + r.Message
+		case r.Message != "":
+			text += "; the first: " + r.Message
+		}
+		fmt.Fprintln(w, text)
 	}
 }
 
