@@ -469,6 +469,7 @@ func (in *installation) put(v *vertex, inputs []*vertex, dists []Distribution) {
 			v.ctxs = append(v.ctxs, &Context{
 				Reject: r.rejecter(v, w),
 				Timer:  func(clock int64) { v.timers[w.id] = min(v.timers[w.id], clock) },
+				Stop:   r.stop,
 			})
 		}
 	}

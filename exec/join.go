@@ -414,6 +414,9 @@ func (j *join) flush(ctx *Context, in int, b *changelog.Batch, emit Emit) error 
 	if len(p.row) == 0 {
 		return nil
 	}
+	if err := ctx.Stopped(); err != nil {
+		return err
+	}
 	s, other := &j.sides[in], &j.sides[1-in]
 	if j.on != nil {
 		if err := j.on.filter(ctx, in, b, other.table, p); err != nil {

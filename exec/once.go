@@ -43,6 +43,7 @@ func RunOnce(ctx context.Context, cfg Config, root *planner.Node, snapshots map[
 		return nil, err
 	}
 	defer e.Stop(context.WithoutCancel(ctx))
+	e.run.stop = ctx.Done()
 	e.snapshots = snapshots
 	if e.snapshots == nil {
 		e.snapshots = map[planner.ObjectID]*state.Snapshot{}
@@ -78,6 +79,9 @@ func RunOnce(ctx context.Context, cfg Config, root *planner.Node, snapshots map[
 		t.Stop()
 	}
 	if job.err != nil {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		return nil, plain(job.err)
 	}
 	if cfg.Picture != nil {

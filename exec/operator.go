@@ -3,6 +3,7 @@
 package exec
 
 import (
+	"context"
 	"github.com/streamsql/streamsql/changelog"
 	"github.com/streamsql/streamsql/state"
 	"github.com/streamsql/streamsql/types"
@@ -64,6 +65,19 @@ type Context struct {
 	Reject func(r Rejection) error
 	// Timer asks for an epoch at that clock (microseconds), even without input. Call it in EndEpoch.
 	Timer func(clock int64)
+	// Stop is closed when nobody wants the result any more; nil: never. See Stopped.
+	Stop <-chan struct{}
+}
+
+// Stopped returns context.Canceled once nobody wants the result any more. Operators ask in loops that may run for long without an end of their input or
+// of a batch, and return it as their error.
+func (c *Context) Stopped() error {
+	select {
+	case <-c.Stop:
+		return context.Canceled
+	default:
+		return nil
+	}
 }
 
 // Rejection is a row that an operator leaves out, with its reason.

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"sync"
@@ -34,6 +35,7 @@ type runner struct {
 	g       *graph
 	workers []*worker
 	check   bool
+	stop    <-chan struct{} // closed when nobody wants the result any more; nil: never
 
 	epoch       changelog.Epoch
 	clock       int64
@@ -86,7 +88,7 @@ func (r *runner) protect(v *vertex, f func() error) {
 func (r *runner) emitter(v *vertex, w *worker) Emit {
 	return func(b *changelog.Batch) {
 		rows := b.Rows()
-		if rows == 0 || v.dead.Load() {
+		if rows == 0 || v.dead.Load() || r.stopped(v) {
 			return
 		}
 		v.stats.count(w.id, rows)
@@ -115,9 +117,20 @@ func (r *runner) emitter(v *vertex, w *worker) Emit {
 	}
 }
 
+// stopped ends v if nobody wants its result any more.
+func (r *runner) stopped(v *vertex) bool {
+	select {
+	case <-r.stop:
+		r.fail(v, context.Canceled)
+		return true
+	default:
+		return false
+	}
+}
+
 // process gives a batch to v on worker w.
 func (r *runner) process(v *vertex, w *worker, in int, b *changelog.Batch) {
-	if v.dead.Load() {
+	if v.dead.Load() || r.stopped(v) {
 		return
 	}
 	defer func() {
@@ -138,7 +151,7 @@ func (r *runner) process(v *vertex, w *worker, in int, b *changelog.Batch) {
 
 // end gives v its end of the epoch on worker w.
 func (r *runner) end(v *vertex, w *worker) {
-	if v.dead.Load() || v.ctxs == nil {
+	if v.dead.Load() || v.ctxs == nil || r.stopped(v) {
 		return
 	}
 	r.protect(v, func() error {

@@ -132,6 +132,9 @@ func (t *tableFunc) row(ctx *Context, b *changelog.Batch, row int, emit Emit) er
 		if len(t.out.rows) >= t.max {
 			t.flush(b, emit)
 			t.begin()
+			if err := ctx.Stopped(); err != nil {
+				return err
+			}
 		}
 		n, done, err := t.piece(row, t.max-len(t.out.rows))
 		if err != nil {
