@@ -362,6 +362,9 @@ func (p *Planner) PlanInsert(stmt *sql.Insert) (*Created, error) {
 		return nil, err
 	}
 	switch {
+	case table.Kind == KindView || table.Kind == KindMaterializedView:
+		return nil, types.Errorf(types.CodeWrongObjectType, "cannot change %s %q", table.Kind, table.Name).At(stmt.Table.Span()).
+			WithHint("change the tables that it reads")
 	case table.Sink == nil || table.Kind != KindTable:
 		return nil, types.Errorf(types.CodeWrongObjectType, "%s %q cannot be inserted into", table.Kind, table.Name).At(stmt.Table.Span()).
 			WithHint("a table with a connector that is a sink can")
