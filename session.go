@@ -38,6 +38,7 @@ func (db *DB) NewSession() *Session { return &Session{db: db, set: map[string]st
 // Notice is what a statement has to say beside its result.
 type Notice struct {
 	Msg, Hint string
+	Warning   types.Code // the SQLSTATE, if it is a warning: what was asked for had no effect
 }
 
 // Result is the outcome of one statement.

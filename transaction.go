@@ -126,7 +126,7 @@ func (s *Session) begin(stmt *sql.Begin) (Result, error) {
 		r.Tag = "START TRANSACTION"
 	}
 	if s.tx != nil {
-		r.Notices = append(r.Notices, Notice{Msg: "there is already a transaction in progress"})
+		r.Notices = append(r.Notices, Notice{Msg: "there is already a transaction in progress", Warning: "25001"})
 		return r, nil
 	}
 	if err := checkModes(stmt.Modes, stmt.Span()); err != nil {
@@ -151,7 +151,7 @@ func (s *Session) commit(ctx context.Context) (Result, error) {
 	tx := s.tx
 	switch {
 	case tx == nil:
-		return Result{Tag: "COMMIT", Notices: []Notice{{Msg: "there is no transaction in progress"}}}, nil
+		return Result{Tag: "COMMIT", Notices: []Notice{{Msg: "there is no transaction in progress", Warning: "25P01"}}}, nil
 	case tx.failed:
 		s.endTransaction()
 		return Result{Tag: "ROLLBACK"}, nil
@@ -178,7 +178,7 @@ func (s *Session) rollback(stmt *sql.Rollback) (Result, error) {
 	}
 	r := Result{Tag: "ROLLBACK"}
 	if s.tx == nil {
-		r.Notices = append(r.Notices, Notice{Msg: "there is no transaction in progress"})
+		r.Notices = append(r.Notices, Notice{Msg: "there is no transaction in progress", Warning: "25P01"})
 	}
 	s.endTransaction()
 	return r, nil

@@ -64,5 +64,9 @@ func errorResponse(severity string, e *types.Error, text string) *pgproto3.Error
 }
 
 func noticeResponse(n streamsql.Notice) *pgproto3.NoticeResponse {
-	return &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: n.Msg, Hint: n.Hint}
+	m := &pgproto3.NoticeResponse{Severity: "NOTICE", SeverityUnlocalized: "NOTICE", Code: "00000", Message: n.Msg, Hint: n.Hint}
+	if n.Warning != "" {
+		m.Severity, m.SeverityUnlocalized, m.Code = "WARNING", "WARNING", string(n.Warning)
+	}
+	return m
 }

@@ -109,10 +109,11 @@ func (c *conn) notices(list []streamsql.Notice) {
 	if len(list) == 0 {
 		return
 	}
-	if least, _ := c.session.Setting("client_min_messages"); least == "warning" || least == "error" {
-		return
-	}
+	least, _ := c.session.Setting("client_min_messages")
 	for _, n := range list {
+		if least == "error" || least == "warning" && n.Warning == "" {
+			continue
+		}
 		c.out.send(noticeResponse(n))
 	}
 }
