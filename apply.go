@@ -111,7 +111,10 @@ func (s *Session) apply(ctx context.Context, stmts []sql.Statement, migrate, bes
 		if err != nil {
 			return nil, &StatementError{Stmt: d.stmt, Err: located(err, d.stmt)}
 		}
-		said = append(said, notices(created.Notices)...)
+		for _, n := range notices(created.Notices) { // of many statements: which one is meant?
+			n.Msg = d.name + ": " + n.Msg
+			said = append(said, n)
+		}
 		catalog = created.Catalog
 		if spec, runs := jobOf(created.Object); runs {
 			limits(catalog, &spec, created.Object)

@@ -342,6 +342,12 @@ func watermarkText(w changelog.Watermark) any {
 func watermarkTable(st exec.Stats) *table {
 	t := &table{names: []string{"source", "partition", "watermark", "source_watermark", "state", "holds_back", "since"},
 		typed: map[string]types.Type{"holds_back": types.BoolType}}
+	type place struct {
+		source, partition string
+		wm, sourceWM      changelog.Watermark
+		status            string
+	}
+	at := map[place]int{} // several readers of a partition that stand equal are one row
 	for _, w := range st.Watermarks {
 		status := "active"
 		switch {
@@ -350,6 +356,14 @@ func watermarkTable(st exec.Stats) *table {
 		case w.Idle:
 			status = "idle"
 		}
+		same := place{w.Source, w.Partition, w.Watermark, w.SourceWM, status}
+		if i, ok := at[same]; ok {
+			if row := t.rows[i]; w.Holds && (!row[5].(bool) || time.UnixMicro(w.Since).Before(row[6].(time.Time))) {
+				row[5], row[6] = true, time.UnixMicro(w.Since)
+			}
+			continue
+		}
+		at[same] = len(t.rows)
 		var since any
 		if w.Holds {
 			since = time.UnixMicro(w.Since)

@@ -286,6 +286,9 @@ func (p *parser) describe(t *token) string {
 
 // guess looks for a common mistake around the token that cannot be read.
 func (p *parser) guess(t *token, expected string) string {
+	if t.kind == tokWord && t.is("window") && p.peek(1).is("(") && expected == "an expression" { // as other engines write it
+		return "event-time windows are written TUMBLE(ts, INTERVAL '10 seconds'), or HOP and SESSION"
+	}
 	prev, before := &token{}, &token{}
 	if p.i > 0 {
 		prev = &p.toks[p.i-1]
