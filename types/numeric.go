@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
+	"math/big"
 	"math/bits"
 	"strconv"
 
@@ -104,12 +105,32 @@ func signed(neg bool, m u128, scale uint8) NumericValue {
 	return NumericValue{Hi: int64(m.hi), Lo: m.lo, Scale: scale}
 }
 
-// newNumeric makes a value; Errors: 22003 beyond 38 digits or 252 digits of scale.
+// newNumeric makes a value. Where only zeros at its end are too many, it has fewer of them. Errors: 22003 beyond 38 digits or 252 digits of
+// scale.
 func newNumeric(neg bool, m u128, scale int) (NumericValue, error) {
-	if scale > MaxNumericScale || m.cmp(pow10[38]) >= 0 {
-		return NumericValue{}, numericOverflow()
+	for scale > MaxNumericScale || m.cmp(pow10[38]) >= 0 {
+		q, r := m.div(u128{0, 10})
+		if scale <= 0 || !r.isZero() {
+			return NumericValue{}, numericOverflow()
+		}
+		m, scale = q, scale-1
 	}
 	return signed(neg, m, uint8(scale)), nil
+}
+
+// numericFromBig is newNumeric for a magnitude of any size. It changes m.
+func numericFromBig(neg bool, m *big.Int, scale int) (NumericValue, error) {
+	ten, limit, r := big.NewInt(10), bigPow10(MaxNumericDigits), new(big.Int)
+	for m.Cmp(limit) >= 0 && scale > 0 {
+		if m.QuoRem(m, ten, r); r.Sign() != 0 {
+			return NumericValue{}, numericOverflow()
+		}
+		scale--
+	}
+	if small, ok := u128FromBig(m); ok {
+		return newNumeric(neg, small, scale)
+	}
+	return NumericValue{}, numericOverflow()
 }
 
 // isInt64 reports whether the coefficient fits in an int64.

@@ -124,7 +124,8 @@ func (v NumericValue) Mul(o NumericValue) (NumericValue, error) {
 	b, t := o.magnitude()
 	m, ok := a.mul(b)
 	if !ok {
-		return NumericValue{}, numericOverflow()
+		x := a.big()
+		return numericFromBig(s != t, x.Mul(x, b.big()), scale)
 	}
 	return newNumeric(s != t, m, scale)
 }
@@ -226,11 +227,7 @@ func (v NumericValue) divTo(o NumericValue, scale int, truncate bool) (NumericVa
 	if !truncate && r.Lsh(r, 1).CmpAbs(d) >= 0 {
 		q.Add(q, big.NewInt(1))
 	}
-	m, ok := u128FromBig(q)
-	if !ok {
-		return NumericValue{}, numericOverflow()
-	}
-	return newNumeric(neg, m, scale)
+	return numericFromBig(neg, q, scale)
 }
 
 func bigPow10(n int) *big.Int {
