@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -25,46 +24,16 @@ func manyKeys(ctx context.Context, env harness.Env) ([]harness.Figure, error) {
 		many, few = 200_000, 10_000
 	}
 	rows := 2 * many
-	type used struct {
-		cpu, wall  time.Duration
-		peak, left int64
-	}
-	count := func(name string, rows, keys int) (u used, err error) {
-		debug.FreeOSMemory()
-		if err := measure.ResetPeak(); err != nil {
-			return u, err
-		}
+	count := func(name string, rows, keys int) (used, error) {
 		s := newKeySource(keys)
-		db, err := s.open(streamsql.Options{Dir: filepath.Join(env.Dir, name)})
-		if err != nil {
-			return u, err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
-		if _, err := db.Exec(ctx, countKeys); err != nil {
-			return u, err
-		}
-		before, err := measure.CPU()
-		if err != nil {
-			return u, err
-		}
-		start := time.Now()
-		s.more(rows)
-		if err := db.WaitIdle(ctx); err != nil {
-			return u, err
-		}
-		u.wall = time.Since(start)
-		after, err := measure.CPU()
-		if err != nil {
-			return u, err
-		}
-		u.cpu = after - before
-		if _, u.peak, err = measure.Memory(); err != nil {
-			return u, err
-		}
-		for _, t := range db.Stats().Tables {
-			u.left += t.Bytes
-		}
-		return u, nil
+		open := func() (*streamsql.DB, error) { return s.open(streamsql.Options{Dir: filepath.Join(env.Dir, name)}) }
+		return spend(open, func(db *streamsql.DB) error {
+			_, err := db.Exec(ctx, countKeys)
+			return err
+		}, func(db *streamsql.DB) error {
+			s.more(rows)
+			return db.WaitIdle(ctx)
+		})
 	}
 	empty, err := count("empty", 1, 1)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -70,47 +69,21 @@ func bigJoin(ctx context.Context, env harness.Env) ([]harness.Figure, error) {
 	if env.Quick {
 		many, few = 100_000, 10_000
 	}
-	type used struct {
-		cpu        time.Duration
-		peak, left int64
-	}
-	join := func(name string, rows int) (u used, err error) {
-		debug.FreeOSMemory()
-		if err := measure.ResetPeak(); err != nil {
-			return u, err
-		}
-		db, err := streamsql.Open(streamsql.Options{Dir: filepath.Join(env.Dir, name)})
-		if err != nil {
-			return u, err
-		}
-		defer func() { err = errors.Join(err, db.Close()) }()
+	join := func(name string, rows int) (used, error) {
 		source := func(name string, seed int) string {
 			return fmt.Sprintf(`CREATE SOURCE %s (k BIGINT, v BIGINT) WITH (connector = 'datagen', events = '%d',
 				'fields.k.kind' = 'sequence', 'fields.k.start' = '1', 'fields.k.end' = '%d', 'seed' = '%d');`, name, rows, rows, seed)
 		}
-		before, err := measure.CPU()
-		if err != nil {
-			return u, err
+		open := func() (*streamsql.DB, error) {
+			return streamsql.Open(streamsql.Options{Dir: filepath.Join(env.Dir, name)})
 		}
-		if _, err := db.Exec(ctx, source("l", 1)+source("r", 2)+`
-			CREATE SINK answer WITH (connector = 'blackhole') AS SELECT l.k, l.v, r.v AS w FROM l JOIN r ON l.k = r.k`); err != nil {
-			return u, err
-		}
-		if err := db.WaitIdle(ctx); err != nil {
-			return u, err
-		}
-		after, err := measure.CPU()
-		if err != nil {
-			return u, err
-		}
-		u.cpu = after - before
-		if _, u.peak, err = measure.Memory(); err != nil {
-			return u, err
-		}
-		for _, t := range db.Stats().Tables {
-			u.left += t.Bytes
-		}
-		return u, nil
+		return spend(open, func(*streamsql.DB) error { return nil }, func(db *streamsql.DB) error {
+			if _, err := db.Exec(ctx, source("l", 1)+source("r", 2)+`
+				CREATE SINK answer WITH (connector = 'blackhole') AS SELECT l.k, l.v, r.v AS w FROM l JOIN r ON l.k = r.k`); err != nil {
+				return err
+			}
+			return db.WaitIdle(ctx)
+		})
 	}
 	empty, err := join("empty", 1)
 	if err != nil {
