@@ -219,9 +219,13 @@ func (r *killRound) once(t *testing.T) (ended bool) {
 	if r.c.feed != nil && r.random.IntN(4) == 0 {
 		r.c.feed(t, r)
 	}
-	require.NoError(t, cmd.Process.Signal(signal))
+	err := cmd.Process.Signal(signal)
+	if errors.Is(err, os.ErrProcessDone) { // it ended at this very moment
+		require.NoError(t, <-exited, "%s", output.String())
+		return true
+	}
+	require.NoError(t, err)
 	r.killed++
-	var err error
 	select {
 	case err = <-exited:
 	case <-timeout:
