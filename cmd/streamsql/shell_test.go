@@ -63,31 +63,43 @@ func (x *terminal) until(part string, prompts int) {
 	require.Fail(x.t, "the screen does not show it", "%q and %d prompts:\n%s", part, prompts, screen)
 }
 
+// ready waits until the screen holds a text and ends with an empty prompt: what is typed before that may be lost.
+func (x *terminal) ready(part string) {
+	var screen string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		screen = x.tmux("capture-pane", "-p")
+		if strings.Contains(screen, part) && strings.HasSuffix(strings.TrimSpace(screen), "\nstreamsql>") {
+			return
+		}
+	}
+	require.Fail(x.t, "the screen does not show it and a prompt", "%q:\n%s", part, screen)
+}
+
 // At a terminal: a statement over several lines, an endless query that Ctrl-C ends, wide characters, an error, a line given up, and the end.
 func TestInteractiveShell(t *testing.T) {
 	t.Parallel()
 	x := newTerminal(t)
-	x.until("Ctrl-D to leave", 1)
+	x.ready("Ctrl-D to leave")
 	x.line("SELECT 1 AS a,")
 	x.line("  2 AS b;")
-	x.until(" 1 | 2", 2)
+	x.ready(" 1 | 2")
 	x.line("CREATE SOURCE g (id BIGINT) WITH (connector = 'datagen', rate = 50, 'fields.id.kind' = 'sequence');")
-	x.until("CREATE SOURCE", 3)
+	x.ready("\nCREATE SOURCE")
 	x.line("SELECT id FROM g;")
 	x.until("| 12", 0)
 	x.tmux("send-keys", "C-c")
-	x.until("streamsql>", 1)
+	x.ready("streamsql>")
 	x.line("SELECT '日本' AS x, 'ü' AS y;")
-	x.until(" 日本 | ü", 1)
+	x.ready(" 日本 | ü")
 	x.line("SELECT nope;")
-	x.until(`column "nope" does not exist`, 1)
+	x.ready(`column "nope" does not exist`)
 	x.tmux("send-keys", "-l", "SELECT 1 AS gone")
 	x.until("AS gone", 1)
 	x.tmux("send-keys", "C-c")
-	x.until("AS gone^C\nstreamsql>", 1)
+	x.ready("AS gone^C")
 	x.line("SELECT 3 AS three;")
 	x.until("three", 1)
-	x.until("    3\n", 1)
+	x.ready("    3\n")
 	x.tmux("send-keys", "C-d")
 	x.until("code 0", 0)
 }
